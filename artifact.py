@@ -1,0 +1,164 @@
+"""An artifact: a model file and its contract, checked when it is loaded and whole when it is saved.
+
+A model ``NAME.onnx`` (or ``.tflite``, ``.mlpackage``) has a sidecar ``NAME.onnx.json`` with its contract, size and
+SHA-256. The contract is also inside the file, so a file that lost its sidecar still loads; a file that was
+truncated or altered does not.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from .contract import ModelContract
+from .embedded import read_embedded
+from .errors import InvalidContract, InvalidModel, OutputError
+
+#: File suffix -> the format's name.
+FORMATS = {".onnx": "onnx", ".tflite": "tflite", ".mlpackage": "coreml"}
+
+
+class Sidecar(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What stands beside a model file."""
+
+    contract: ModelContract
+    sha256: str
+    size_bytes: int
+    parent: str | None = None
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A model file that was found sound.
+
+    Attributes:
+        path: the file, or the folder of an ``.mlpackage``.
+        contract: how to feed it and read its answer.
+        sha256: of the content; of a folder, over the names and contents of its files.
+        size_bytes: of the content.
+        parent: SHA-256 of the artifact that this one was made from, if it was.
+    """
+
+    path: Path
+    contract: ModelContract
+    sha256: str
+    size_bytes: int
+    parent: str | None = None
+
+    @property
+    def format(self) -> str:
+        """``onnx``, ``tflite`` or ``coreml``."""
+        return FORMATS[self.path.suffix]
+
+
+def load_artifact(path: str | Path) -> Artifact:
+    """Load a model file and check it against its sidecar and the contract inside.
+
+    Raises:
+        InvalidModel: no such file, an unknown suffix, an altered or truncated file, or no contract.
+        InvalidContract: the contract has an unknown key, version or value.
+    """
+    path = Path(path)
+    if path.suffix not in FORMATS:
+        raise InvalidModel(f"{path}: unknown model format {path.suffix!r}, expected one of {', '.join(FORMATS)}")
+    if not path.exists():
+        raise InvalidModel(f"{path}: no such model file")
+    if path.is_dir() != (path.suffix == ".mlpackage"):
+        raise InvalidModel(f"{path}: a .mlpackage must be a folder, every other model a file")
+    sha256, size_bytes = digest(path)
+    sidecar = _read_sidecar(path)
+    if sidecar and (sidecar.sha256, sidecar.size_bytes) != (sha256, size_bytes):
+        raise InvalidModel(
+            f"{path}: altered or truncated since it was written: {size_bytes} bytes with SHA-256 {sha256[:12]}, its "
+            f"sidecar says {sidecar.size_bytes} bytes with {sidecar.sha256[:12]}; export it again or copy it again"
+        )
+    contract = _contract_of(path, sidecar)
+    return Artifact(path, contract, sha256, size_bytes, sidecar.parent if sidecar else None)
+
+
+def write_sidecar(path: Path, contract: ModelContract, parent: str | None = None) -> Artifact:
+    """Write the sidecar of a finished model file and return the artifact."""
+    sha256, size_bytes = digest(path)
+    sidecar = Sidecar(contract=contract, sha256=sha256, size_bytes=size_bytes, parent=parent)
+    text = msgspec.json.format(msgspec.json.encode(sidecar, order="sorted"), indent=2)
+    with atomic(sidecar_path(path)) as temporary:
+        temporary.write_bytes(text + b"\n")
+    return Artifact(path, contract, sha256, size_bytes, parent)
+
+
+def sidecar_path(path: Path) -> Path:
+    """``NAME.onnx`` -> ``NAME.onnx.json``."""
+    return path.with_name(path.name + ".json")
+
+
+def digest(path: Path) -> tuple[str, int]:
+    """SHA-256 (hex) and size in bytes of a file, or of all files below a folder in the order of their names."""
+    files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
+    total, size = hashlib.sha256(), 0
+    for file in files:
+        if file != path:
+            total.update(file.relative_to(path).as_posix().encode() + b"\0")
+        with file.open("rb") as stream:
+            while block := stream.read(1 << 20):
+                total.update(block)
+                size += len(block)
+    return total.hexdigest(), size
+
+
+@contextlib.contextmanager
+def atomic(path: Path) -> Iterator[Path]:
+    """Give a temporary path to write a file or a folder to, and move it to ``path`` only if all went well.
+
+    The temporary path has the same suffix and lies in the same folder, so the move is one rename. On any error or
+    interrupt nothing of it is left, and what stood at ``path`` still stands.
+
+    Raises:
+        OutputError: the folder cannot be made or written to, or the disk is full.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        scratch = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    except OSError as e:
+        raise OutputError(f"cannot write to {path.parent}: {e.strerror or e}") from e
+    temporary = scratch / path.name
+    try:
+        yield temporary
+        if path.is_dir():  # a folder cannot be replaced in one step: set the old one aside
+            os.replace(path, scratch / "old")
+        os.replace(temporary, path)
+    except OSError as e:
+        raise OutputError(f"cannot write {path}: {e.strerror or e}") from e
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _read_sidecar(path: Path) -> Sidecar | None:
+    beside = sidecar_path(path)
+    if not beside.is_file():
+        return None
+    try:
+        return msgspec.json.decode(beside.read_bytes(), type=Sidecar)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as e:
+        raise InvalidContract(f"{beside}: not a valid sidecar: {e}") from e
+
+
+def _contract_of(path: Path, sidecar: Sidecar | None) -> ModelContract:
+    text = read_embedded(path)
+    inside = ModelContract.from_json(text) if text is not None else None
+    if sidecar and inside and sidecar.contract != inside:
+        raise InvalidContract(f"{path}: the contract inside differs from the one in {sidecar_path(path).name}")
+    contract = inside or (sidecar.contract if sidecar else None)
+    if contract is None:
+        raise InvalidModel(
+            f"{path}: no contract inside it or beside it ({sidecar_path(path).name}), so how to feed it is unknown; "
+            "export it with pocketface, or write a contract for it"
+        )
+    return contract
