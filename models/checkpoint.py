@@ -1,0 +1,80 @@
+"""Read a checkpoint without running anything in it, and load it strictly."""
+
+from __future__ import annotations
+
+import pickle
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from ..errors import InvalidModel
+
+#: Keys under which training scripts wrap the weights; insightface says ``state_dict_backbone``.
+WRAPPERS = ("state_dict", "state_dict_backbone", "model", "backbone")
+#: What data-parallel and compiled modules put before each key.
+PREFIXES = ("module.", "_orig_mod.")
+#: What the readers raise for files that are damaged, or that hold more than tensors.
+_DAMAGE = (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, zipfile.BadZipFile)
+
+
+def read_state(path: Path) -> dict[str, Tensor]:
+    """The tensors of a ``.safetensors``, ``.pt`` or ``.pth`` file by name, unwrapped and without ``module.``.
+
+    Pickled files are read with ``weights_only=True``: code in them is refused, not run.
+
+    Raises:
+        InvalidModel: no such file, an unknown suffix, a truncated file, or one that holds something else.
+    """
+    if path.suffix not in {".safetensors", ".pt", ".pth"}:
+        raise InvalidModel(f"{path}: unknown checkpoint format {path.suffix!r}, expected .safetensors, .pt or .pth")
+    if not path.is_file():
+        raise InvalidModel(f"{path}: no such checkpoint")
+    try:
+        if path.suffix == ".safetensors":
+            state: Any = load_file(path)
+        else:
+            state = torch.load(path, map_location="cpu", weights_only=True)
+    except _DAMAGE as e:
+        reason = (str(e).strip().splitlines() or [type(e).__name__])[0]
+        raise InvalidModel(f"{path}: damaged, or more than tensors in it: {reason}") from e
+    return _unwrap(state, path)
+
+
+def load_weights(model: nn.Module, path: Path) -> None:
+    """Load a checkpoint into ``model``; every key and every shape must fit.
+
+    Raises:
+        InvalidModel: the file cannot be read, or its keys, shapes or values are not those of this network.
+    """
+    state, expected = read_state(path), model.state_dict()
+    faults = {
+        "missing": [k for k in expected if k not in state],
+        "unexpected": [k for k in state if k not in expected],
+        "misshapen": [
+            f"{k} {tuple(state[k].shape)} for {tuple(v.shape)}"
+            for k, v in expected.items()
+            if k in state and state[k].shape != v.shape
+        ],
+        "non-finite": [k for k, v in state.items() if v.is_floating_point() and not v.isfinite().all()],
+    }
+    if any(faults.values()):
+        told = "; ".join(f"{len(v)} {what}: {', '.join(v[:3])}" for what, v in faults.items() if v)
+        raise InvalidModel(f"{path}: not a checkpoint of this {type(model).__name__}: {told}")
+    model.load_state_dict(state)
+
+
+def _unwrap(state: Any, path: Path) -> dict[str, Tensor]:
+    while isinstance(state, Mapping) and (inner := next((state[k] for k in WRAPPERS if k in state), None)) is not None:
+        state = inner
+    if not isinstance(state, Mapping) or not all(isinstance(v, Tensor) for v in state.values()):
+        raise InvalidModel(f"{path}: expected a mapping of names to tensors, got {type(state).__name__}")
+    for prefix in PREFIXES:
+        if state and all(k.startswith(prefix) for k in state):
+            state = {k.removeprefix(prefix): v for k, v in state.items()}
+    return dict(state)

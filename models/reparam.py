@@ -1,0 +1,113 @@
+"""Reparameterization: the exact algebra that turns a trained network into the smaller one that is shipped.
+
+The functions at the top are pure: tensors in, tensors out. A module that can fold has ``fold()``, built on them, which
+returns the module to put in its place; ``reparameterize`` copies a network and folds the copy from the leaves up.
+
+All rules hold in eval mode only, where a BatchNorm is the affine map ``scale * x + shift`` of its running statistics.
+A kernel and its bias travel together as ``(weight, bias)``, laid out as in ``nn.Conv2d`` and ``nn.Linear``.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ..errors import ExportError
+
+BatchNorm = nn.BatchNorm1d | nn.BatchNorm2d
+Kernel = tuple[Tensor, Tensor]
+
+
+def batchnorm_affine(bn: BatchNorm) -> tuple[Tensor, Tensor]:
+    """The (scale, shift) of shape (C,) that a BatchNorm applies in eval mode."""
+    assert bn.running_mean is not None, "a BatchNorm without running statistics cannot be folded"
+    assert bn.running_var is not None
+    scale = bn.weight / torch.sqrt(bn.running_var + bn.eps)
+    return scale, bn.bias - scale * bn.running_mean
+
+
+def fuse_conv_bn(weight: Tensor, bias: Tensor | None, bn: BatchNorm) -> Kernel:
+    """Fold a BatchNorm that follows a convolution or a linear layer into it."""
+    scale, shift = batchnorm_affine(bn)
+    fused = weight * scale.reshape(-1, *[1] * (weight.dim() - 1))
+    return fused, shift if bias is None else shift + scale * bias
+
+
+def fuse_bn_linear(bn: BatchNorm, weight: Tensor, bias: Tensor | None) -> Kernel:
+    """Fold a BatchNorm that precedes a linear layer, weight (out, in), into it."""
+    scale, shift = batchnorm_affine(bn)
+    moved = weight @ shift
+    return weight * scale, moved if bias is None else moved + bias
+
+
+def pad_kernel(weight: Tensor, size: int) -> Tensor:
+    """Zero-pad a (out, in, k, k) kernel to ``size`` around its centre; both sizes are odd."""
+    margin = (size - weight.shape[-1]) // 2
+    return F.pad(weight, [margin] * 4)
+
+
+def add_kernels(kernels: Sequence[Kernel]) -> Kernel:
+    """One convolution for the sum of parallel ones of the same stride; the smaller kernels are padded at the centre."""
+    size = max(weight.shape[-1] for weight, _ in kernels)
+    weights = [pad_kernel(weight, size) for weight, _ in kernels]
+    return torch.stack(weights).sum(0), torch.stack([bias for _, bias in kernels]).sum(0)
+
+
+def identity_kernel(weight: Tensor) -> Tensor:
+    """The kernel, of the shape of ``weight`` (C, C/groups, k, k), that passes its input on."""
+    out, per_group, size, _ = weight.shape
+    identity = torch.zeros_like(weight)
+    channel = torch.arange(out)
+    identity[channel, channel % per_group, size // 2, size // 2] = 1
+    return identity
+
+
+def collapse_cross_stitch(
+    towers: Sequence[Kernel], stitch: Tensor, predictors: Sequence[Kernel] | None = None
+) -> list[Kernel]:
+    """One 1x1 convolution per task for towers, cross-stitch and predictors with no activation between them.
+
+    ``W_t = P_t * sum_u diag(w[t, u]) * V_u`` and the biases likewise.
+
+    Args:
+        towers: per task u the 1x1 convolution ``V_u``, weight (C, in, 1, 1); all towers read the same feature.
+        stitch: (T, T, C), how much of tower u's channel c goes to task t.
+        predictors: per task t the 1x1 convolution ``P_t``, weight (out, C, 1, 1); left out, the stitched towers
+            themselves are returned, for tasks whose predictor is not 1x1.
+
+    Returns:
+        Per task a kernel (out, in, 1, 1) and its bias.
+    """
+    weights = torch.stack([weight.flatten(1) for weight, _ in towers])  # (U, C, in)
+    biases = torch.stack([bias for _, bias in towers])  # (U, C)
+    stitched = torch.einsum("tuc,uci->tci", stitch, weights), torch.einsum("tuc,uc->tc", stitch, biases)
+    if predictors is None:
+        return [(weight[..., None, None], bias) for weight, bias in zip(*stitched, strict=True)]
+    return [
+        ((out.flatten(1) @ weight)[..., None, None], out.flatten(1) @ bias + out_bias)
+        for (out, out_bias), weight, bias in zip(predictors, *stitched, strict=True)
+    ]
+
+
+def reparameterize(model: nn.Module) -> nn.Module:
+    """The deployed form of a network, as a copy; the network itself stays as it is, ready to be trained on.
+
+    Folding a folded network changes nothing.
+
+    Raises:
+        ExportError: the network is in training mode, where no BatchNorm is a constant.
+    """
+    if any(module.training for module in model.modules()):
+        raise ExportError(f"{type(model).__name__} is in training mode, and only eval mode can be folded: call .eval()")
+    with torch.no_grad():
+        return _fold(copy.deepcopy(model)).requires_grad_(False).eval()
+
+
+def _fold(module: nn.Module) -> nn.Module:
+    for name, child in module.named_children():
+        setattr(module, name, _fold(child))
+    return module.fold() if hasattr(module, "fold") else module  # type: ignore[no-any-return, operator]
