@@ -2,9 +2,11 @@
 
     PocketfaceError
     ├── InvalidImage      a picture that cannot be read, or has the wrong shape, type or size
+    ├── InvalidGeometry   landmarks, boxes or rotations of the wrong shape, not finite, or degenerate
     ├── InvalidContract   a contract with an unknown key or version, or values that do not fit together
     ├── InvalidModel      a model file that is missing, truncated, altered, or without a contract
     ├── UnsupportedModel  a sound file that the engine at hand cannot run, or would run wrongly
+    ├── EmbeddingMismatch two embeddings that different networks made, which cannot be compared
     ├── MissingExtra      a package that an optional extra brings is not installed
     ├── ExportError       a network that cannot be converted, or whose export does not prove itself
     │   └── ParityError   an export that departs from the network it came from
@@ -18,7 +20,9 @@ from __future__ import annotations
 
 __all__ = [
     "ExportError",
+    "EmbeddingMismatch",
     "InvalidContract",
+    "InvalidGeometry",
     "InvalidImage",
     "InvalidModel",
     "MissingExtra",
@@ -37,6 +41,10 @@ class InvalidImage(PocketfaceError):
     """A picture that cannot be read, or an array that is not ``(H, W, 3) uint8`` RGB."""
 
 
+class InvalidGeometry(PocketfaceError):
+    """Landmarks, boxes or rotations of the wrong shape, with NaN, or too degenerate to compute with."""
+
+
 class InvalidContract(PocketfaceError):
     """A model contract with an unknown key or version, or values that do not fit together."""
 
@@ -49,17 +57,22 @@ class UnsupportedModel(PocketfaceError):
     """A sound model file that the chosen engine cannot run, or would run wrongly."""
 
 
+class EmbeddingMismatch(PocketfaceError):
+    """Two embeddings that different networks made: their cosine would mean nothing."""
+
+
 class MissingExtra(PocketfaceError):
     """A package that comes with an optional extra is not installed.
 
     Args:
         package: name of the missing package, as pip knows it.
-        extra: the pocketface extra that brings it.
+        extra: the pocketface extra that brings it; None for a package that pocketface itself requires.
         purpose: what it is needed for, completing "needed to ...".
     """
 
-    def __init__(self, package: str, extra: str, purpose: str) -> None:
-        super().__init__(f"{package} is needed to {purpose}: pip install 'pocketface[{extra}]'")
+    def __init__(self, package: str, extra: str | None, purpose: str) -> None:
+        wanted = f"'pocketface[{extra}]'" if extra else package
+        super().__init__(f"{package} is needed to {purpose}: pip install {wanted}")
         self.package, self.extra = package, extra
 
 
