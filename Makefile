@@ -1,0 +1,68 @@
+# `make` alone lists what can be made. Everything is installed into .venv; nothing else on the machine is touched.
+
+VENV := .venv
+PY   := $(VENV)/bin/python -P
+OUT  ?= out
+
+# The newest tools with wheels for every pinned version are Python 3.11's; 3.12 lacks one engine, tflite-runtime.
+# Another interpreter: make PYTHON=/path/to/python3.11
+PYTHON ?= $(shell for p in python3.11 python3.12 python3; do \
+	  "$$p" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13))' 2>/dev/null && echo $$p && break; done)
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test test-slow lint format bench wheel clean distclean
+
+help: ## list what can be made
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+
+install: $(VENV)/installed ## make .venv and install the pinned versions into it (about 2.3 GB, once)
+
+demo: install ## export the models, prove every export on faces, write out/
+	$(PY) -m pocketface demo --out $(OUT)
+
+test: lint ## all checks: style, types, tests
+	$(PY) -m pytest -m "not slow"
+
+test-slow: install ## the tests that take minutes
+	$(PY) -m pytest -m slow
+
+lint: install ## style and types only
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy -p pocketface
+
+format: install ## put the sources into the house's format
+	$(PY) -m ruff check --fix .
+	$(PY) -m ruff format .
+
+bench: install ## measure the latency of every export on this machine
+	$(PY) -m pocketface bench --out $(OUT)/bench
+
+wheel: install ## build the wheel and the sdist into dist/
+	rm -rf build dist pocketface.egg-info
+	$(PY) -m build --no-isolation
+
+clean: ## remove what was made, but for .venv
+	rm -rf $(OUT) build dist pocketface.egg-info .pytest_cache .mypy_cache .ruff_cache
+	find . -path ./$(VENV) -prune -o -type d -name __pycache__ -exec rm -rf {} +
+
+distclean: clean ## remove .venv as well
+	rm -rf $(VENV)
+
+# The root of this checkout is the package, so Python must see it under the name pocketface: .venv/view/pocketface is
+# a link to the root, and a .pth file puts .venv/view on the path. (setuptools' editable install would put the folder
+# around a checkout named pocketface on the path, with everything else in it, and type checkers cannot follow it.)
+# Both are relative, so that neither spaces nor a move of the checkout matter.
+$(VENV)/installed: pyproject.toml constraints.txt
+	@test -n "$(PYTHON)" || { echo 'Python 3.11 or 3.12 is needed and was not found. Install it, or name it: make PYTHON=/path/to/python3.11' >&2; exit 1; }
+	@echo "==> installing into $(VENV) with $(PYTHON): about 2.3 GB, a minute or two, only once"
+	@"$(PYTHON)" -m venv $(VENV) >/dev/null || { "$(PYTHON)" -m venv --clear --without-pip $(VENV) && \
+	  "$(PYTHON)" -m pip --python $(VENV)/bin/python install pip; }  # Debian's python3 comes without ensurepip
+	$(PY) -m pip install --disable-pip-version-check -r constraints.txt
+	@mkdir -p $(VENV)/view
+	@ln -sfn ../.. $(VENV)/view/pocketface
+	@echo ../../../view > "$$($(PY) -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/pocketface.pth"
+	@printf '#!/bin/sh\nexec "$$(dirname "$$0")/python" -P -m pocketface "$$@"\n' > $(VENV)/bin/pocketface
+	@chmod +x $(VENV)/bin/pocketface
+	@touch $@
+	@echo "==> installed; . $(VENV)/bin/activate puts the command pocketface on your path"
