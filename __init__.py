@@ -17,8 +17,18 @@ __version__ = "0.1.0"
 #: Public name -> the module that defines it.
 _PUBLIC: dict[str, str] = {
     "Artifact": ".artifact",
+    "DetectedFace": ".runtime.detector",
+    "Detector": ".runtime.detector",
+    "Embedder": ".runtime.embedder",
+    "Embedding": ".runtime.embedding",
+    "Face": ".runtime.analyzer",
+    "FaceAnalyzer": ".runtime.analyzer",
+    "FakeBackend": ".runtime.backends",
     "ModelContract": ".contract",
+    "Pose": ".runtime.detector",
+    "compare": ".runtime.embedding",
     "load_artifact": ".artifact",
+    "load_image": ".runtime.images",
 }
 
 __all__ = ["__version__", *_PUBLIC]  # noqa: PLE0604

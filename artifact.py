@@ -63,7 +63,7 @@ def load_artifact(path: str | Path) -> Artifact:
     """Load a model file and check it against its sidecar and the contract inside.
 
     Raises:
-        InvalidModel: no such file, an unknown suffix, an altered or truncated file, or no contract.
+        InvalidModel: no such file, an unknown suffix, an unreadable, altered or truncated file, or no contract.
         InvalidContract: the contract has an unknown key, version or value.
     """
     path = Path(path)
@@ -73,7 +73,10 @@ def load_artifact(path: str | Path) -> Artifact:
         raise InvalidModel(f"{path}: no such model file")
     if path.is_dir() != (path.suffix == ".mlpackage"):
         raise InvalidModel(f"{path}: a .mlpackage must be a folder, every other model a file")
-    sha256, size_bytes = digest(path)
+    try:
+        sha256, size_bytes = digest(path)
+    except OSError as e:
+        raise InvalidModel(f"{path}: cannot be read: {e.strerror or e}") from e
     sidecar = _read_sidecar(path)
     if sidecar and (sidecar.sha256, sidecar.size_bytes) != (sha256, size_bytes):
         raise InvalidModel(
@@ -85,7 +88,13 @@ def load_artifact(path: str | Path) -> Artifact:
 
 
 def write_sidecar(path: Path, contract: ModelContract, parent: str | None = None) -> Artifact:
-    """Write the sidecar of a finished model file and return the artifact."""
+    """Write the sidecar of a finished model file and return the artifact.
+
+    Raises:
+        InvalidContract: the contract holds values that could not be read back, which only code can put there.
+        OutputError: the folder cannot be written to.
+    """
+    ModelContract.from_json(contract.to_json())
     sha256, size_bytes = digest(path)
     sidecar = Sidecar(contract=contract, sha256=sha256, size_bytes=size_bytes, parent=parent)
     text = msgspec.json.format(msgspec.json.encode(sidecar, order="sorted"), indent=2)
@@ -101,11 +110,12 @@ def sidecar_path(path: Path) -> Path:
 
 def digest(path: Path) -> tuple[str, int]:
     """SHA-256 (hex) and size in bytes of a file, or of all files below a folder in the order of their names."""
-    files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
+    names = sorted(p.relative_to(path).as_posix() for p in path.rglob("*") if p.is_file()) if path.is_dir() else [""]
     total, size = hashlib.sha256(), 0
-    for file in files:
-        if file != path:
-            total.update(file.relative_to(path).as_posix().encode() + b"\0")
+    for name in names:
+        file = path / name
+        if name:  # with the size, so that no content can pass for a name
+            total.update(f"{name}\0{file.stat().st_size}\0".encode())
         with file.open("rb") as stream:
             while block := stream.read(1 << 20):
                 total.update(block)
@@ -131,13 +141,24 @@ def atomic(path: Path) -> Iterator[Path]:
     temporary = scratch / path.name
     try:
         yield temporary
-        if path.is_dir():  # a folder cannot be replaced in one step: set the old one aside
-            os.replace(path, scratch / "old")
-        os.replace(temporary, path)
+        _replace(temporary, path, scratch / "old")
     except OSError as e:
         raise OutputError(f"cannot write {path}: {e.strerror or e}") from e
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _replace(new: Path, path: Path, aside: Path) -> None:
+    """Rename, and where a folder stands, which no rename replaces, set it aside; should that fail, put it back."""
+    if not path.is_dir():
+        os.replace(new, path)
+        return
+    os.replace(path, aside)
+    try:
+        os.replace(new, path)
+    except BaseException:
+        os.replace(aside, path)
+        raise
 
 
 def _read_sidecar(path: Path) -> Sidecar | None:
@@ -146,7 +167,9 @@ def _read_sidecar(path: Path) -> Sidecar | None:
         return None
     try:
         return msgspec.json.decode(beside.read_bytes(), type=Sidecar)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as e:
+    except OSError as e:
+        raise InvalidContract(f"{beside}: cannot be read: {e.strerror or e}") from e
+    except (msgspec.MsgspecError, UnicodeError, RecursionError) as e:
         raise InvalidContract(f"{beside}: not a valid sidecar: {e}") from e
 
 

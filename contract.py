@@ -159,7 +159,7 @@ class ModelContract(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
         """
         try:
             return msgspec.json.decode(text, type=cls)
-        except (msgspec.MsgspecError, UnicodeDecodeError) as e:
+        except (msgspec.MsgspecError, UnicodeError, RecursionError) as e:
             raise InvalidContract(f"not a valid model contract: {e}") from e
 
 

@@ -32,7 +32,7 @@ def read_embedded(path: Path) -> str | None:
     """
     try:
         text = _READERS[path.suffix](path)
-    except (ValueError, IndexError, zipfile.BadZipFile, UnicodeDecodeError) as e:
+    except Exception as e:  # a hostile archive makes zipfile and zlib raise a dozen types without a common base
         raise InvalidModel(f"{path}: damaged {path.suffix} file: {e}") from e
     if text is not None and len(text) > MAX_BYTES:
         raise InvalidModel(f"{path}: its contract has {len(text)} characters, at most {MAX_BYTES} are read")
@@ -55,14 +55,18 @@ def _tflite(path: Path) -> str | None:
     data = path.read_bytes()
     if data[4:8] != b"TFL3":
         raise ValueError("no TFLite identifier at byte 4")
-    name = f"{KEY}.json"
-    try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            if name not in archive.namelist() or archive.getinfo(name).file_size > MAX_BYTES:
-                return None
-            return archive.read(name).decode()
-    except zipfile.BadZipFile:
+    if not zipfile.is_zipfile(io.BytesIO(data)):
         return None
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        return _bounded(archive, f"{KEY}.json")
+
+
+def _bounded(archive: zipfile.ZipFile, name: str) -> str | None:
+    if name not in archive.namelist():
+        return None
+    if (size := archive.getinfo(name).file_size) > MAX_BYTES:
+        raise ValueError(f"{name} has {size} bytes, at most {MAX_BYTES} are read")
+    return archive.read(name).decode()
 
 
 def _coreml(path: Path) -> str | None:

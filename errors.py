@@ -19,8 +19,8 @@ and exits with status 1; anything else that escapes is a bug.
 from __future__ import annotations
 
 __all__ = [
-    "ExportError",
     "EmbeddingMismatch",
+    "ExportError",
     "InvalidContract",
     "InvalidGeometry",
     "InvalidImage",

@@ -1,0 +1,53 @@
+"""The whole pipeline on one picture: detect, align, embed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..artifact import Artifact
+from .detector import DetectedFace, Detector
+from .embedder import Embedder
+from .embedding import Embedding
+
+
+@dataclass(frozen=True, eq=False)
+class Face(DetectedFace):
+    """A detected face and its embedding, for :func:`pocketface.compare`."""
+
+    embedding: Embedding
+
+
+class FaceAnalyzer:
+    """A detector and a recogniser, each open already or given as a model file.
+
+    >>> faces = FaceAnalyzer("detector.onnx", "recogniser.onnx").analyze(load_image("group.jpg"))  # doctest: +SKIP
+    """
+
+    def __init__(self, detector: Detector | str | Path | Artifact, embedder: Embedder | str | Path | Artifact) -> None:
+        self.detector = detector if isinstance(detector, Detector) else Detector(detector)
+        self.embedder = embedder if isinstance(embedder, Embedder) else Embedder(embedder)
+
+    def analyze(
+        self, image: NDArray[np.uint8], *, score_threshold: float | None = None, max_faces: int | None = None
+    ) -> list[Face]:
+        """Find and embed the faces in a ``(H, W, 3) uint8`` RGB picture, best score first, as the detector has them.
+
+        Args:
+            image: the picture.
+            score_threshold: lowest score of a face, 0..1; None for the contract's.
+            max_faces: at most so many, those with the best scores; None for all.
+
+        Raises:
+            InvalidImage: not such an array.
+            UnsupportedModel: an engine fails, or answers NaN.
+        """
+        found = self.detector.detect(image, score_threshold=score_threshold, max_faces=max_faces)
+        vectors = self.embedder.embed([self.embedder.align(image, face.landmarks) for face in found])
+        return [
+            Face(face.box, face.score, face.landmarks, face.rotation, Embedding(vector, self.embedder.fingerprint))
+            for face, vector in zip(found, vectors, strict=True)
+        ]

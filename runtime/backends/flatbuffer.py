@@ -1,0 +1,107 @@
+"""The operators of a .tflite file and their tensors, read with the standard library alone.
+
+Enough of the format to see what an engine would be given: ``schema.fbs`` of TensorFlow Lite, version 3. Numbers are
+little-endian; a table begins with the distance back to its vtable, which lists where each field lies.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import NamedTuple
+
+# Positions of the fields in their tables.
+_MODEL_CODES, _MODEL_GRAPHS = 1, 2
+_CODE_OLD, _CODE_NEW = 0, 3
+_GRAPH_TENSORS, _GRAPH_OPS = 0, 3
+_OP_CODE, _OP_INPUTS = 0, 1
+_TENSOR_TYPE, _TENSOR_QUANTIZATION = 1, 4
+_QUANTIZATION_SCALE = 2
+
+
+class Tensor(NamedTuple):
+    """A tensor's ``TensorType`` number, and how many quantization scales it has."""
+
+    type: int
+    scales: int
+
+
+class Operator(NamedTuple):
+    """An operator's ``BuiltinOperator`` number and its inputs, the optional ones that are absent left out."""
+
+    code: int
+    inputs: list[Tensor]
+
+
+def read_operators(model: bytes) -> list[Operator]:
+    """All operators of all subgraphs.
+
+    Raises:
+        ValueError: an offset or a length leads out of the file.
+    """
+    try:
+        root = _Table(model, _number(model, "I", 0))
+        codes = [max(t.number(_CODE_OLD, "b"), t.number(_CODE_NEW, "i")) for t in root.tables(_MODEL_CODES)]
+        return [op for graph in root.tables(_MODEL_GRAPHS) for op in _operators(graph, codes)]
+    except (struct.error, IndexError) as e:
+        raise ValueError(f"not a sound flatbuffer: {e}") from e
+
+
+def _operators(graph: _Table, codes: list[int]) -> list[Operator]:
+    tensors = [_tensor(table) for table in graph.tables(_GRAPH_TENSORS)]
+    return [
+        Operator(codes[op.number(_OP_CODE, "I")], [tensors[i] for i in op.numbers(_OP_INPUTS, "i") if i >= 0])
+        for op in graph.tables(_GRAPH_OPS)
+    ]
+
+
+def _tensor(table: _Table) -> Tensor:
+    quantization = table.table(_TENSOR_QUANTIZATION)
+    scales = quantization.numbers(_QUANTIZATION_SCALE, "f") if quantization else ()
+    return Tensor(table.number(_TENSOR_TYPE, "b"), len(scales))
+
+
+class _Table(NamedTuple):
+    """A flatbuffer table: the whole file and where the table begins in it."""
+
+    data: bytes
+    at: int
+
+    def _field(self, index: int) -> int | None:
+        vtable = self.at - _number(self.data, "i", self.at)
+        if 4 + 2 * index >= _number(self.data, "H", vtable):
+            return None
+        offset = _number(self.data, "H", vtable + 4 + 2 * index)
+        return self.at + offset if offset else None
+
+    def _target(self, index: int) -> int | None:
+        field = self._field(index)
+        return None if field is None else field + _number(self.data, "I", field)
+
+    def number(self, index: int, kind: str) -> int:
+        """A number in the table itself; 0, the schema's default, where it is absent."""
+        field = self._field(index)
+        return 0 if field is None else _number(self.data, kind, field)
+
+    def table(self, index: int) -> _Table | None:
+        """A table that a field points to."""
+        target = self._target(index)
+        return None if target is None else _Table(self.data, target)
+
+    def numbers(self, index: int, kind: str) -> tuple[int, ...]:
+        """A vector of numbers that a field points to; empty where it is absent."""
+        target = self._target(index)
+        if target is None:
+            return ()
+        return struct.unpack_from(f"<{_number(self.data, 'I', target)}{kind}", self.data, target + 4)
+
+    def tables(self, index: int) -> list[_Table]:
+        """A vector of tables: each entry is the distance from itself to its table."""
+        first = (self._target(index) or 0) + 4
+        return [_Table(self.data, first + 4 * i + distance) for i, distance in enumerate(self.numbers(index, "I"))]
+
+
+def _number(data: bytes, kind: str, at: int) -> int:
+    if at < 0:  # struct would count from the end of the file
+        raise IndexError(f"an offset leads {-at} bytes before the file")
+    value: int = struct.unpack_from(f"<{kind}", data, at)[0]
+    return value

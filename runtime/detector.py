@@ -1,0 +1,130 @@
+"""Find faces in a picture: letterbox, run, decode, threshold, suppress, and back to the picture's own pixels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..artifact import Artifact
+from ..contract import Detection
+from ..errors import UnsupportedModel
+from .backends import Backend
+from .boxes import nms
+from .decode import DECODERS, Candidates
+from .images import check_image
+from .pose import euler_angles
+from .preprocess import letterbox, to_source
+from .session import Session
+
+
+class Pose(NamedTuple):
+    """Where a head looks; the signs are those of :mod:`pocketface.runtime.pose`."""
+
+    yaw_deg: float
+    pitch_deg: float
+    roll_deg: float
+
+
+@dataclass(frozen=True, eq=False)
+class DetectedFace:
+    """A face found in a picture, in the pixels of that picture.
+
+    Attributes:
+        box: ``(4,) float32`` xyxy; it may reach beyond the picture, as a face at the edge does.
+        score: how sure the detector is, 0..1.
+        landmarks: ``(5, 2) float32`` left eye, right eye, nose, left and right mouth corner, as seen in the picture.
+        rotation: ``(3, 3) float32`` from the head's axes to the camera's; None from a detector that knows no pose.
+    """
+
+    box: NDArray[np.float32]
+    score: float
+    landmarks: NDArray[np.float32]
+    rotation: NDArray[np.float32] | None
+
+    @property
+    def pose(self) -> Pose | None:
+        """The head's yaw, pitch and roll in degrees; None from a detector that knows no pose."""
+        return None if self.rotation is None else Pose(*map(float, euler_angles(self.rotation)))
+
+
+class Detector:
+    """A face detector, open and ready.
+
+    Args:
+        model: a model file with a contract for detection, or a loaded artifact.
+        backend: name of the engine; None for the first that can run the file; or an open backend.
+        threads: for the engine; None for its own choice.
+        size: ``(height, width)`` to run it at, where the contract allows several; None for the contract's own.
+
+    Raises:
+        InvalidModel, InvalidContract: the file or its contract is not sound, or not a detector's.
+        UnsupportedModel, MissingExtra: no engine can run it here, or not at this size.
+
+    >>> faces = Detector("detector.onnx").detect(load_image("group.jpg"))  # doctest: +SKIP
+    """
+
+    def __init__(
+        self,
+        model: str | Path | Artifact,
+        *,
+        backend: str | Backend | None = None,
+        threads: int | None = None,
+        size: tuple[int, int] | None = None,
+    ) -> None:
+        self._session = Session(model, Detection, backend, threads)
+        self.artifact, self.contract = self._session.artifact, self._session.contract
+        self.size = size or (self.contract.input.height, self.contract.input.width)
+        self._check_size()
+
+    def detect(
+        self, image: NDArray[np.uint8], *, score_threshold: float | None = None, max_faces: int | None = None
+    ) -> list[DetectedFace]:
+        """Find the faces in a picture, best score first; an empty list where there is none.
+
+        Args:
+            image: ``(H, W, 3) uint8`` RGB, of any size.
+            score_threshold: lowest score of a face, 0..1; None for the contract's.
+            max_faces: at most so many, those with the best scores; None for all.
+
+        Raises:
+            InvalidImage: not such an array.
+            UnsupportedModel: the engine fails, or answers NaN.
+        """
+        canvas, scale = letterbox(check_image(image), self.size)
+        outputs = self._session.run(canvas[None])
+        candidates = DECODERS[self._session.task.decoder](outputs, self.size)
+        best = self._best(candidates, score_threshold)
+        return [_face(best, i, scale) for i in range(len(best.scores))][:max_faces]
+
+    def _best(self, candidates: Candidates, score_threshold: float | None) -> Candidates:
+        """Those above the threshold that no better one overlaps, best first."""
+        task = self._session.task
+        self._session.require_finite("scores", candidates.scores)
+        likely = candidates.take(
+            np.flatnonzero(candidates.scores >= (task.score_threshold if score_threshold is None else score_threshold))
+        )
+        for meaning, values in likely._asdict().items():
+            if values is not None:
+                self._session.require_finite(meaning, values)
+        return likely.take(nms(likely.boxes, likely.scores, task.nms_iou))
+
+    def _check_size(self) -> None:
+        spec, path = self.contract.input, self.artifact.path
+        fixed = (spec.height, spec.width)
+        if spec.size_step == 0 and self.size != fixed:
+            raise UnsupportedModel(f"{path}: takes {fixed[0]} x {fixed[1]} only, got {self.size[0]} x {self.size[1]}")
+        if spec.size_step and any(side < spec.size_step or side % spec.size_step for side in self.size):
+            raise UnsupportedModel(f"{path}: takes multiples of {spec.size_step}, got {self.size[0]} x {self.size[1]}")
+
+
+def _face(candidates: Candidates, i: int, scale: float) -> DetectedFace:
+    return DetectedFace(
+        box=to_source(candidates.boxes[i], scale).astype(np.float32),
+        score=float(candidates.scores[i]),
+        landmarks=to_source(candidates.landmarks[i], scale).astype(np.float32),
+        rotation=None if candidates.rotations is None else candidates.rotations[i].astype(np.float32),
+    )

@@ -1,0 +1,108 @@
+"""Turn aligned face crops into embeddings."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..artifact import Artifact
+from ..contract import Recognition
+from ..errors import InvalidContract, InvalidImage, UnsupportedModel
+from .align import align_face
+from .backends import Backend
+from .session import Session
+
+_AT_ONCE = 32  # crops per run: enough to keep an engine busy, and a whole data set needs no more memory
+
+
+class Embedder:
+    """A face recogniser, open and ready.
+
+    Args:
+        model: a model file with a contract for recognition, or a loaded artifact.
+        backend: name of the engine; None for the first that can run the file; or an open backend.
+        threads: for the engine; None for its own choice.
+
+    Raises:
+        InvalidModel, InvalidContract: the file or its contract is not sound, or not a recogniser's.
+        UnsupportedModel, MissingExtra: no engine can run it here.
+
+    >>> embedder = Embedder("recogniser.onnx")  # doctest: +SKIP
+    >>> vectors = embedder.embed([embedder.align(image, face.landmarks) for face in faces])  # doctest: +SKIP
+    """
+
+    def __init__(
+        self, model: str | Path | Artifact, *, backend: str | Backend | None = None, threads: int | None = None
+    ) -> None:
+        self._session = Session(model, Recognition, backend, threads)
+        self.artifact, self.contract = self._session.artifact, self._session.contract
+
+    @property
+    def fingerprint(self) -> str:
+        """Which network this is: embeddings may be compared only within one fingerprint."""
+        return self.contract.fingerprint
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """``(height, width)`` of a crop."""
+        return self.contract.input.height, self.contract.input.width
+
+    def align(self, image: NDArray[np.uint8], landmarks: NDArray[np.float32]) -> NDArray[np.uint8]:
+        """Cut out a face so that its five landmarks lie where this network expects them.
+
+        Args:
+            image: ``(H, W, 3) uint8`` RGB.
+            landmarks: ``(5, 2)`` in its pixels, as a detected face has them.
+
+        Returns:
+            A crop for :meth:`embed`.
+
+        Raises:
+            InvalidImage: not such a picture.
+            InvalidGeometry: landmarks of another shape, not finite, or all in one place.
+        """
+        return align_face(image, landmarks, np.asarray(self._session.task.template), self.size)
+
+    def embed(self, crops: NDArray[np.uint8] | list[NDArray[np.uint8]]) -> NDArray[np.float32]:
+        """Embed aligned crops, one ``(h, w, 3) uint8`` RGB or ``(N, h, w, 3)`` of them.
+
+        Returns:
+            ``(N, D) float32``, each row of length 1, so that the dot product of two rows is their cosine. N may be 0.
+
+        Raises:
+            InvalidImage: crops of another shape or type.
+            UnsupportedModel: the engine fails, or answers NaN or zeros.
+        """
+        batch = self._checked(crops)
+        parts = [self._vectors(batch[i : i + _AT_ONCE]) for i in range(0, len(batch), _AT_ONCE)]
+        return np.concatenate([np.empty((0, self._session.task.embedding_size), np.float32), *parts])
+
+    def _checked(self, crops: NDArray[np.uint8] | list[NDArray[np.uint8]]) -> NDArray[np.uint8]:
+        try:
+            batch = np.asarray(crops)
+        except ValueError as e:
+            raise InvalidImage(f"crops of different shapes, expected {self.size} for all; use align()") from e
+        if batch.shape[:1] == (0,):
+            return np.empty((0, *self.size, 3), np.uint8)
+        if batch.ndim == 3:
+            batch = batch[None]
+        if batch.dtype != np.uint8 or batch.shape[1:] != (*self.size, 3):
+            wanted = "(N, {}, {}, 3)".format(*self.size)
+            raise InvalidImage(f"expected crops uint8 {wanted}, got {batch.dtype} {batch.shape}; use align()")
+        return batch
+
+    def _vectors(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
+        vectors = self._session.run(crops)["embedding"].astype(np.float32)  # a copy
+        if vectors.shape != (len(crops), self._session.task.embedding_size):
+            wanted = f"({len(crops)}, {self._session.task.embedding_size})"
+            raise InvalidContract(f"{self.artifact.path}: an embedding of shape {vectors.shape}, expected {wanted}")
+        self._session.require_finite("embedding", vectors)
+        lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+        if not lengths.all():
+            raise UnsupportedModel(
+                f"{self.artifact.path}: an embedding of zeros, which has no direction; its weights are damaged"
+            )
+        vectors /= lengths  # even what the graph normalised: float16 leaves 1e-3 of error in the length
+        return vectors
