@@ -1,0 +1,64 @@
+"""The command line: one verb per command. Each imports what it needs when it runs, so that ``--help`` is quick."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import sys
+from typing import Any, NoReturn
+
+import click
+
+from .. import __version__
+from ..errors import PocketfaceError
+from . import faces, tooling
+
+__all__ = ["cli"]
+
+
+class Verbs(click.Group):
+    """A group whose commands end with one line and a status other than 0 on an error."""
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        """Run a command and exit: 0 done, 1 an error, 2 a wrong call, 130 interrupted."""
+        with contextlib.suppress(ValueError):  # not in the main thread: whoever called us there handles signals
+            signal.signal(signal.SIGTERM, _interrupt)  # so that what is half-written is cleaned up then, too
+        try:
+            status = super().main(*args, **{**kwargs, "standalone_mode": False})
+            sys.exit(status if isinstance(status, int) else 0)
+        except (click.Abort, KeyboardInterrupt):
+            click.echo("pocketface: interrupted; nothing half-written is left", err=True)
+            sys.exit(130)
+        except click.ClickException as e:
+            e.show()
+            sys.exit(e.exit_code)
+        except PocketfaceError as e:
+            click.echo(f"pocketface: {e}", err=True)
+            sys.exit(1)
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """In the order of work rather than of the alphabet."""
+        return list(self.commands)
+
+
+def _interrupt(*_: object) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+@click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, prog_name="pocketface")
+def cli() -> None:
+    r"""On-device face models: build, fold, export to ONNX, TFLite and Core ML, and prove every export on faces.
+
+    \b
+    pocketface demo                                     the whole way, with a report in out/
+    pocketface export facelivtv2_xs                     three formats, each proven on faces
+    pocketface parity out/facelivtv2_xs_112_fp32.onnx   prove a file again
+    pocketface compare A.jpg B.jpg --detector D.onnx --recognizer R.onnx
+
+    Every command takes --json. Statuses: 0 done, 1 an error, 2 a wrong call, 130 interrupted.
+    """
+
+
+for command in (*tooling.COMMANDS, *faces.COMMANDS):
+    cli.add_command(command)

@@ -1,0 +1,69 @@
+"""What every command shares: options, tables for people, JSON for machines."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from ..report import Column
+
+PATH = click.Path(path_type=Path)
+FILE = click.Path(path_type=Path, dir_okay=False)
+ENGINES = "onnxruntime, litert, tflite-runtime, coreml, mil"
+
+as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON for machines instead of tables.")
+seed = click.option("--seed", type=int, default=0, show_default=True, help="Of the weights, where no file is given.")
+weights = click.option("--weights", type=FILE, help="Checkpoint (.safetensors, .pt) of exactly this architecture.")
+backend = click.option("--backend", help=f"Engine: {ENGINES}. Default: the first that can run the file.")
+threads = click.option("--threads", type=click.IntRange(1), help="Threads of the engine. Default: its own choice.")
+
+
+def console() -> Console:
+    """A console for status and progress on standard error.
+
+    It writes to a duplicate of the descriptor, because the converters' chatter is caught at the descriptor itself.
+    """
+    from rich.console import Console
+
+    try:
+        stream = os.fdopen(os.dup(sys.stderr.fileno()), "w")
+    except (OSError, ValueError):  # a captured stream has no descriptor
+        return Console(file=sys.stderr)
+    return Console(file=stream)
+
+
+def show(title: str, columns: Sequence[Column], rows: Sequence[Mapping[str, Any]], as_json: bool) -> None:
+    """Print rows as a table of the named columns, or with everything in them as JSON."""
+    if as_json:
+        print_json(rows)
+        return
+    from ..render import print_section
+    from ..report import Section
+
+    shown = [{column.key: row.get(column.key) for column in columns} for row in rows]
+    print_section(Section(title=title, columns=columns, rows=shown))
+
+
+def print_json(value: Any) -> None:
+    """Print indented JSON; a number that is not finite becomes null."""
+    import msgspec
+
+    plain = json.loads(msgspec.json.encode(value, enc_hook=_plain))
+    click.echo(json.dumps(plain, indent=2))
+
+
+def _plain(value: Any) -> Any:
+    """Numpy arrays and numbers as lists and numbers."""
+    tolist: Callable[[], Any] | None = getattr(value, "tolist", None)
+    if tolist is None:
+        raise NotImplementedError(type(value))
+    return tolist()

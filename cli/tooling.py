@@ -1,0 +1,170 @@
+"""The verbs of whoever makes models: models, info, build, export, parity, demo."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from .output import FILE, PATH, as_json, backend, console, print_json, seed, show, weights
+
+FORMATS = ("onnx", "tflite", "coreml")
+
+
+@click.command()
+@click.option("--task", type=click.Choice(["recognition", "detection"]), help="Only models for this task.")
+@as_json
+def models(task: Any, as_json: bool) -> None:
+    """List the architectures, with parameters and MACs as deployed."""
+    from ..models import create_model, list_models, macs, model_spec, parameters, reparameterize
+    from ..report import Column
+
+    rows = []
+    for name in list_models(task):
+        spec, deployed = model_spec(name), reparameterize(create_model(name))
+        row = {"model": name, "task": spec.task, "input": "{}x{}".format(*spec.input_size)}
+        counts = {"parameters": parameters(deployed), "macs": macs(deployed, spec.input_size)}
+        rows.append({**row, **counts, "summary": spec.summary, "source": spec.source})
+    columns = [
+        Column(key="model", name="model"),
+        Column(key="task", name="task"),
+        Column(key="input", name="input"),
+        Column(key="parameters", name="parameters", kind="number"),
+        Column(key="macs", name="MACs", kind="number"),
+        Column(key="summary", name="what it is"),
+    ]
+    show("Models", columns, rows, as_json)
+
+
+@click.command()
+@click.argument("model", type=PATH)
+@as_json
+def info(model: Path, as_json: bool) -> None:
+    """Say what a model file needs and gives: its contract, after the file was checked against its SHA-256."""
+    import msgspec
+
+    from ..artifact import load_artifact
+    from ..report import Column
+
+    artifact = load_artifact(model)
+    contract = msgspec.to_builtins(artifact.contract)
+    facts = {"format": artifact.format, "size_bytes": artifact.size_bytes, "sha256": artifact.sha256, **contract}
+    if as_json:
+        print_json(facts)
+        return
+    told = {
+        key: value if isinstance(value, str) else msgspec.json.encode(value).decode() for key, value in facts.items()
+    }
+    columns = [Column(key="fact", name="fact"), Column(key="value", name="value")]
+    show(model.name, columns, [{"fact": key, "value": value} for key, value in told.items()], as_json)
+
+
+@click.command()
+@click.argument("name")
+@weights
+@seed
+@click.option("--out", type=FILE, required=True, help="The .safetensors file to write.")
+@click.option("--deployed", is_flag=True, help="Fold branches and norms first.")
+@as_json
+def build(name: str, weights: Path | None, seed: int, out: Path, deployed: bool, as_json: bool) -> None:
+    """Build a network and save its weights, in training form or folded."""
+    from ..export import build_model, save_weights
+    from ..models import parameters, reparameterize
+    from ..report import Column
+
+    built = build_model(name, weights, seed=seed)
+    network = reparameterize(built.network) if deployed else built.network
+    save_weights(network, out)
+    counts = {"tensors": len(network.state_dict()), "parameters": parameters(network)}
+    columns = [Column(key="file", name="file"), Column(key="weights", name="weights from")]
+    columns += [Column(key=key, name=key, kind="number") for key in counts]
+    show(f"Built {name}", columns, [{"file": str(out), "weights": built.weights, **counts}], as_json)
+
+
+@click.command()
+@click.argument("name")
+@weights
+@seed
+@click.option("--format", "formats", type=click.Choice(FORMATS), multiple=True, help="Repeatable. Default: all.")
+@click.option("--precision", "precisions", type=click.Choice(["float32", "float16"]), multiple=True, help="Repeatable.")
+@click.option("--license", "spdx", default="Apache-2.0", show_default=True, help="SPDX licence of the weights.")
+@click.option("--out", type=PATH, default=Path("out"), show_default=True, help="Folder for the files.")
+@as_json
+def export(
+    name: str,
+    weights: Path | None,
+    seed: int,
+    formats: Sequence[str],
+    precisions: Sequence[str],
+    spdx: str,
+    out: Path,
+    as_json: bool,
+) -> None:
+    """Export a model to every format and prove each file on faces.
+
+    A file gets its name only after it was proven against the network in training form. If a tolerance is broken,
+    nothing is left, the first tensor that departs is named, and the status is 1.
+    """
+    from ..evaluate.table import PARITY_COLUMNS, parity_row
+    from ..export import build_model, export_model
+
+    with console().status(f"building {name}") as status:
+        built = build_model(name, weights, seed=seed, license=spdx)
+        exports = export_model(
+            built, out, formats=formats or FORMATS, precisions=precisions or None, progress=status.update
+        )
+        rows = [parity_row(one.parity) for one in exports]
+    show(f"Exports of {name} in {out}", PARITY_COLUMNS, rows, as_json)
+
+
+@click.command()
+@click.argument("files", nargs=-1, required=True, type=PATH)
+@weights
+@backend
+@click.option("--faces", type=PATH, help="Folder of at least 48 pictures with a landmarks.json. Default: our own.")
+@as_json
+def parity(files: Sequence[Path], weights: Path | None, backend: str | None, faces: Path | None, as_json: bool) -> None:
+    """Prove exported files against the network they came from, on faces.
+
+    The network is built again from the file's contract. If its weights were not seeded, name their file with --weights.
+    """
+    from ..artifact import load_artifact
+    from ..evaluate import check_parity
+    from ..evaluate.faces import load_portraits
+    from ..evaluate.table import PARITY_COLUMNS, parity_row
+    from ..export import original_of
+
+    portraits = load_portraits(faces) if faces else None
+    results = []
+    with console().status("") as status:
+        for file in files:
+            status.update(f"proving {file.name} on faces")
+            artifact = load_artifact(file)
+            results.append(check_parity(artifact, original_of(artifact, weights), backend=backend, portraits=portraits))
+    show("Parity with torch", PARITY_COLUMNS, [parity_row(result) for result in results], as_json)
+    for result in results:
+        result.require()
+
+
+@click.command()
+@click.option("--out", type=PATH, default=Path("out"), show_default=True, help="Folder for files and report.")
+@as_json
+def demo(out: Path, as_json: bool) -> None:
+    """Build, fold, export, run and prove the default recogniser and detector, and write a report with pictures."""
+    from ..demo import run_demo
+    from ..render import print_report, save_report
+
+    report = run_demo(out, console())
+    json_file, page = save_report(report, out)
+    if as_json:
+        click.echo(report.to_json(), nl=False)
+    else:
+        print_report(report)
+        click.echo(f"report: {page} (for machines: {json_file})")
+    if report.state != "pass":
+        raise click.exceptions.Exit(1)
+
+
+COMMANDS = (models, info, build, export, parity, demo)

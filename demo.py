@@ -1,0 +1,139 @@
+"""The whole way in one run: build, fold, export, run and prove the default models, and report on it with pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from .artifact import Artifact
+from .bench.latency import measure_latency
+from .draw import ORANGE, contact_sheet, draw_faces, encode
+from .evaluate.faces import bundled_portraits, inputs_for
+from .evaluate.table import PARITY_COLUMNS, parity_row
+from .export import Exported, build_model, export_model
+from .report import Column, Picture, Report, Row, Section, artifact_section
+from .runtime.backends import open_backend
+from .runtime.detector import Detector
+from .runtime.preprocess import to_tensor
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+#: The bundled detector and recogniser.
+DEFAULTS = ("mos_xs", "facelivtv2_xs")
+FORMATS = ("onnx", "tflite", "coreml")
+#: An interpreter checks answers; how long it takes says nothing about the engine it stands for.
+NOT_TIMED = ("mil",)
+
+COLUMNS = (
+    Column(key="file", name="file"),
+    Column(key="format", name="format"),
+    Column(key="precision", name="precision"),
+    Column(key="size_bytes", name="size", kind="bytes", bar=True),
+    Column(key="parameters", name="parameters", kind="number"),
+    Column(key="macs", name="MACs", kind="number"),
+    *(c for c in PARITY_COLUMNS if c.key in ("cosine", "max_abs", "box_iou", "landmarks_px")),
+    Column(key="backend", name="engine"),
+    Column(key="latency_ms", name="latency", unit="ms", kind="number", spec=".2f", bar=True),
+    Column(key="weights", name="weights"),
+    Column(key="passed", name="verdict", kind="verdict"),
+)
+
+
+def run_demo(folder: Path, console: Console, models: Sequence[str] = DEFAULTS) -> Report:
+    """Export every model to every format into ``folder`` and return the report.
+
+    Raises:
+        ParityError: an export departs from its original.
+        OutputError: the folder cannot be written to.
+
+    """
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    look = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    exports: list[Exported] = []
+    rows: list[Row] = []
+    with Progress(*look, console=console) as bar:
+        task = bar.add_task("", total=4 * len(models))  # ONNX, TFLite, and two precisions of Core ML
+
+        def tell(step: str) -> None:
+            bar.update(task, description=step)
+
+        for name in models:
+            for one in export_model(build_model(name), folder, formats=FORMATS, progress=tell):
+                tell(f"timing {one.artifact.path.name}")
+                rows.append(_row(one))
+                exports.append(one)
+                bar.advance(task)
+    artifacts = [one.artifact for one in exports]
+    sections = [
+        Section(title="Exports", columns=COLUMNS, rows=rows, notes=_notes(exports)),
+        artifact_section(artifacts),
+    ]
+    return Report(
+        title="From torch to ONNX, TFLite and Core ML",
+        summary=f"Built, folded, exported and run: {', '.join(models)}; every file was compared with torch on "
+        f"{exports[0].parity.faces} pictures of faces.",
+        sections=[*sections, Section(title="Faces", notes=_picture_notes(artifacts), pictures=_pictures(artifacts))],
+    )
+
+
+def _row(one: Exported) -> Row:
+    contract, parity = one.artifact.contract, parity_row(one.parity)
+    shown = {key: parity[key] for key in parity if key in {column.key for column in COLUMNS}}
+    return {
+        **shown,
+        "size_bytes": one.artifact.size_bytes,
+        "parameters": contract.parameters,
+        "macs": contract.macs,
+        "latency_ms": _latency_ms(one),
+        "weights": "trained" if contract.trained else "untrained",
+    }
+
+
+def _latency_ms(one: Exported) -> float | None:
+    """Median latency of one picture on one thread."""
+    if one.parity.backend in NOT_TIMED:
+        return None
+    spec = one.artifact.contract.input
+    image = inputs_for(one.artifact.contract, bundled_portraits()[:1])
+    engine = open_backend(one.artifact, one.parity.backend, threads=1)
+    return measure_latency(engine, {spec.name: to_tensor(image, spec)}).p50_ms
+
+
+def _notes(exports: Sequence[Exported]) -> list[str]:
+    faces = exports[0].parity.faces
+    return [
+        f"Cosine and max |Δ| are the worst over {faces} faces and all outputs, against the network in training form in "
+        "torch; box IoU and landmarks are the worst over the faces that the detector finds in them.",
+        "Latency is the median of one picture on one thread of this machine. Core ML runs in our interpreter here, "
+        "which checks the file and not Apple's engine, so it is not timed.",
+    ]
+
+
+def _picture_notes(artifacts: Sequence[Artifact]) -> list[str]:
+    notes = ["The people in these pictures do not exist: they were generated."]
+    if not all(a.contract.trained for a in artifacts):
+        notes.append("The weights are seeded, not trained: what is marked is no face, but every engine marks the same.")
+    return notes
+
+
+def _pictures(artifacts: Sequence[Artifact]) -> list[Picture]:
+    """What the recogniser sees, and what the detector marks."""
+    pictures = []
+    portraits = bundled_portraits()
+    for artifact in artifacts:
+        if artifact.format != "onnx":
+            continue
+        if artifact.contract.task_name == "recognition":
+            sheet = contact_sheet(list(inputs_for(artifact.contract, portraits)))
+            pictures.append(Picture(f"What {artifact.contract.model} sees: aligned faces", encode(sheet, "JPEG")))
+        else:
+            detector = Detector(artifact)
+            marked = [draw_faces(p.image, detector.detect(p.image, max_faces=3), ORANGE) for p in portraits[:8]]
+            sheet = contact_sheet([np.ascontiguousarray(m[::2, ::2]) for m in marked], columns=4)
+            pictures.append(Picture(f"What {artifact.contract.model} marks", encode(sheet, "JPEG")))
+    return pictures

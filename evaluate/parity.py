@@ -1,0 +1,219 @@
+"""Is an export still the model it came from? Measured on faces, in what its users care about.
+
+Embeddings: cosine and largest difference. Detections: boxes and landmarks matched after decoding and suppression.
+The original is the network in training form in torch, before any folding, so the whole way to the file is
+judged: folding, conversion, weights on disk, engine, preprocessing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+from torch import nn
+
+from ..artifact import Artifact
+from ..contract import Detection, Recognition
+from ..errors import InvalidImage, ParityError
+from ..runtime.backends import Backend, open_backend
+from ..runtime.detector import Detector
+from ..runtime.preprocess import to_tensor
+from .faces import FEWEST, Portrait, bundled_portraits, inputs_for
+from .matching import join, match_faces
+from .reference import TorchBackend
+from .trace import Departure, first_departure
+
+Outputs = Mapping[str, npt.NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    """What an export of one precision may differ by.
+
+    Attributes:
+        cosine: smallest cosine between the embeddings of one face.
+        max_abs: largest difference of an element of an embedding.
+        box_iou: smallest IoU of two boxes that are the same face.
+        landmarks_px: largest distance of a landmark, in pixels of the picture.
+        score: a face whose score is this near to the threshold may be missed by one of the two.
+
+    """
+
+    cosine: float
+    max_abs: float
+    box_iou: float
+    landmarks_px: float
+    score: float
+
+
+#: By precision. Those of float16 leave room for a mantissa of 11 bits through a hundred layers.
+TOLERANCES = {
+    "float32": Tolerance(cosine=0.99999, max_abs=1e-4, box_iou=0.999, landmarks_px=0.1, score=1e-4),
+    "float16": Tolerance(cosine=0.999, max_abs=2e-2, box_iou=0.98, landmarks_px=1.0, score=2e-2),
+}
+
+
+@dataclass(frozen=True)
+class Original:
+    """The network an export came from, in torch, with normalisation and decoding around it.
+
+    Attributes:
+        training: before folding; what the export must equal.
+        deployed: after folding; used only to name the first tensor that departs.
+
+    """
+
+    training: nn.Module
+    deployed: nn.Module
+
+
+@dataclass(frozen=True)
+class Parity:
+    """How near an export comes to its original.
+
+    Attributes:
+        artifact: the export.
+        backend: the engine that ran it.
+        faces: number of pictures.
+        cosine: smallest cosine over faces (recognition) or output tensors (detection).
+        max_abs: largest difference of an output element.
+        box_iou, landmarks_px: worst over matched detections; None for recognisers.
+        detections: number of faces that the original found; None for recognisers.
+        failures: each tolerance that was broken, in words; empty if the export is proven.
+        departure: the first tensor that departs, where a tolerance was broken and it could be found.
+
+    """
+
+    artifact: Artifact
+    backend: str
+    faces: int
+    cosine: float = float("nan")
+    max_abs: float = float("nan")
+    box_iou: float | None = None
+    landmarks_px: float | None = None
+    detections: int | None = None
+    failures: tuple[str, ...] = ()
+    departure: Departure | None = None
+
+    @property
+    def passed(self) -> bool:
+        """Whether every tolerance held."""
+        return not self.failures
+
+    def require(self) -> Parity:
+        """Return self.
+
+        Raises:
+            ParityError: a tolerance was broken; the message says which, and where it begins.
+
+        """
+        if self.failures:
+            where = f"; {self.departure}" if self.departure else ""
+            raise ParityError(f"{self.artifact.path.name} on {self.backend}: {'; '.join(self.failures)}{where}")
+        return self
+
+
+def check_parity(
+    artifact: Artifact,
+    original: Original,
+    *,
+    backend: str | None = None,
+    portraits: Sequence[Portrait] | None = None,
+) -> Parity:
+    """Run an export and its original on the same faces and compare their answers.
+
+    Args:
+        artifact: the export.
+        original: what it came from.
+        backend: name of the engine; by default the first that can run the file.
+        portraits: at least 48 pictures of faces; by default the bundled ones.
+
+    Raises:
+        InvalidImage: fewer than 48 pictures.
+
+    """
+    portraits = bundled_portraits() if portraits is None else portraits
+    if len(portraits) < FEWEST:
+        raise InvalidImage(f"parity is judged on at least {FEWEST} pictures of faces, got {len(portraits)}")
+    contract = artifact.contract
+    engine, reference = open_backend(artifact, backend), TorchBackend(original.training)
+    images = inputs_for(contract, portraits)
+    feed = to_tensor(images, contract.input)
+    tensor = np.ascontiguousarray(images.transpose(0, 3, 1, 2), np.float32)
+    ours, theirs = engine.run({contract.input.name: feed}), reference.run({contract.input.name: tensor})
+    parity = _compare_outputs(Parity(artifact, engine.name, len(portraits)), ours, theirs)
+    if isinstance(contract.task, Recognition):
+        parity = _judge_embeddings(parity)
+    else:
+        parity = _judge_detections(parity, contract.task, engine, reference, portraits)
+    if parity.passed:
+        return parity
+    return replace(parity, departure=first_departure(artifact, original.deployed, feed[:1], tensor[:1]))
+
+
+def _compare_outputs(parity: Parity, ours: Outputs, theirs: Outputs) -> Parity:
+    """Smallest cosine (per picture and output) and largest difference over all outputs."""
+    cosines, differences = [], []
+    for meaning, name in parity.artifact.contract.outputs.items():
+        a = np.asarray(ours[name], np.float64).reshape(parity.faces, -1)
+        b = np.asarray(theirs[meaning], np.float64).reshape(parity.faces, -1)
+        if a.shape != b.shape:
+            failure = f"output {name!r} has {a.shape[1]} values for a picture, the original {b.shape[1]}"
+            return replace(parity, failures=(failure,))
+        norms = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
+        cosines.append(np.min((a * b).sum(1) / norms))
+        differences.append(np.max(np.abs(a - b)))
+    # np.min and max keep a NaN, and a NaN then fails every tolerance
+    return replace(parity, cosine=float(np.min(cosines)), max_abs=float(np.max(differences)))
+
+
+def _judge_embeddings(parity: Parity) -> Parity:
+    allowed = _tolerance(parity.artifact)
+    failures = list(parity.failures)
+    if not parity.cosine >= allowed.cosine:
+        failures.append(f"cosine {parity.cosine:.7f} < {allowed.cosine}")
+    if not parity.max_abs <= allowed.max_abs:
+        failures.append(f"largest difference {parity.max_abs:.1e} > {allowed.max_abs:.0e}")
+    return replace(parity, failures=tuple(failures))
+
+
+def _judge_detections(
+    parity: Parity, task: Detection, engine: Backend, reference: Backend, portraits: Sequence[Portrait]
+) -> Parity:
+    """Match the faces that both find, after decoding and suppression, in the pictures' own pixels."""
+    artifact, allowed = parity.artifact, _tolerance(parity.artifact)
+    export, original = Detector(artifact, backend=engine), Detector(_in_torch(artifact), backend=reference)
+    unsure_below = task.score_threshold + allowed.score
+    matches = join([match_faces(original.detect(p.image), export.detect(p.image), unsure_below) for p in portraits])
+    failures = list(parity.failures)
+    if not matches.found:
+        failures.append("the original finds no face, so nothing can be compared")
+    if matches.missed:
+        failures.append(f"{matches.missed} of {matches.found} faces are found by only one of the two")
+    if not matches.box_iou >= allowed.box_iou:
+        failures.append(f"box IoU {matches.box_iou:.4f} < {allowed.box_iou}")
+    if not matches.landmarks_px <= allowed.landmarks_px:
+        failures.append(f"landmarks {matches.landmarks_px:.2f} px apart > {allowed.landmarks_px} px")
+    return replace(
+        parity,
+        detections=matches.found,
+        box_iou=matches.box_iou,
+        landmarks_px=matches.landmarks_px,
+        failures=tuple(failures),
+    )
+
+
+def _in_torch(artifact: Artifact) -> Artifact:
+    """The artifact with the contract of its torch original, which takes NCHW."""
+    contract = artifact.contract
+    tensor = msgspec.structs.replace(contract.input, layout="NCHW", dtype="float32")
+    outputs = {meaning: meaning for meaning in contract.outputs}
+    return replace(artifact, contract=msgspec.structs.replace(contract, input=tensor, outputs=outputs))
+
+
+def _tolerance(artifact: Artifact) -> Tolerance:
+    return TOLERANCES.get(artifact.contract.precision, TOLERANCES["float16"])

@@ -1,0 +1,226 @@
+"""From a registered network to the graph that leaves the house: RGB 0..255 in, final answers out.
+
+Normalisation and decoding are part of the graph, so that the commonest fault of this field, a wrong mean, order
+or scale on the phone, cannot be made. Normalisation stays an operation of its own and is not folded into
+the first convolution: that convolution pads with zeros *after* normalising, and a bias folded into it would be
+missing at the border.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from .. import __version__
+from ..artifact import atomic
+from ..contract import Detection, InputSpec, ModelContract, Recognition
+from ..errors import InvalidModel
+from ..models import ModelSpec, create_model, macs, model_spec, parameters, randomize, reparameterize
+
+#: What a detector's size must be a multiple of: its coarsest stride.
+SIZE_STEP = 32
+#: Name of the one input of every export.
+INPUT = "image"
+
+
+@dataclass(frozen=True)
+class BuiltModel:
+    """A network with its weights and where they come from.
+
+    Attributes:
+        spec: the architecture's entry in the registry.
+        network: in training form and evaluation mode.
+        weights: ``seeded:N`` or the name of a file.
+        license: SPDX identifier of the weights' licence.
+
+    """
+
+    spec: ModelSpec
+    network: nn.Module
+    weights: str
+    license: str = "Apache-2.0"
+
+    @property
+    def trained(self) -> bool:
+        """Whether the weights come from a file rather than a seed."""
+        return not self.weights.startswith("seeded:")
+
+    def fingerprint(self) -> str:
+        """Hex SHA-256 over the architecture's name and the weights as given, before any folding."""
+        total = hashlib.sha256(self.spec.name.encode())
+        for key, tensor in sorted(self.network.state_dict().items()):
+            total.update(f"{key} {tuple(tensor.shape)}".encode())
+            total.update(np.asarray(tensor.detach().to(torch.float32)).tobytes())
+        return total.hexdigest()
+
+
+def build_model(name: str, weights: Path | None = None, *, seed: int = 0, license: str = "Apache-2.0") -> BuiltModel:
+    """Create a registered network with the weights of a file, or with seeded ones.
+
+    Raises:
+        InvalidModel: the file cannot be read or does not fit the architecture.
+
+    """
+    network = create_model(name, weights=weights)
+    if weights is None:
+        randomize(network, seed)
+    label = weights.name if weights else f"seeded:{seed}"
+    return BuiltModel(model_spec(name), network.eval(), label, license)
+
+
+def rebuild_model(contract: ModelContract, weights: Path | None = None) -> BuiltModel:
+    """The network that an export was made from, built again from its contract.
+
+    Args:
+        contract: of the export.
+        weights: the checkpoint, unless the weights were seeded.
+
+    Raises:
+        InvalidModel: the weights are needed and not given, or are not those of the export.
+
+    """
+    if weights is None and contract.trained:
+        raise InvalidModel(f"{contract.model} was exported from {contract.weights!r}: name that file with --weights")
+    seed = 0 if contract.trained else int(contract.weights.removeprefix("seeded:"))
+    built = build_model(contract.model, weights, seed=seed, license=contract.license)
+    if built.fingerprint() != contract.fingerprint:
+        raise InvalidModel(
+            f"{built.weights} are other weights than those the file was made from: fingerprint "
+            f"{built.fingerprint()[:12]}, its contract says {contract.fingerprint[:12]}"
+        )
+    return built
+
+
+def save_weights(network: nn.Module, path: Path) -> None:
+    """Write a network's tensors to a ``.safetensors`` file, whole or not at all."""
+    from safetensors.torch import save_file
+
+    with atomic(path) as temporary:
+        save_file({key: tensor.contiguous() for key, tensor in network.state_dict().items()}, temporary)
+
+
+class ExportGraph(nn.Module):
+    """RGB 0..255 ``(B, 3, H, W)`` -> a dict of final outputs; the subclasses say which."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    @staticmethod
+    def normalize(image: Tensor) -> Tensor:
+        """0..255 -> -1..1."""
+        return image * (1 / 127.5) - 1
+
+
+class RecognizerGraph(ExportGraph):
+    """-> ``embedding (B, D)``, divided by its L2 norm."""
+
+    def forward(self, image: Tensor) -> dict[str, Tensor]:
+        """Normalise, embed, divide by the length."""
+        e = self.network(self.normalize(image))
+        # The square of an embedding may overflow in float16; after dividing by the largest element it cannot.
+        e = e / e.abs().amax(1, keepdim=True).clamp(min=1e-4)
+        return {"embedding": e * torch.rsqrt((e * e).sum(1, keepdim=True).clamp(min=1e-4))}
+
+
+class DetectorGraph(ExportGraph):
+    """-> ``scores (B, N)``, ``boxes (B, N, 4)``, ``landmarks (B, N, 5, 2)``, ``rotation (B, N, 3, 3)``."""
+
+    def forward(self, image: Tensor) -> dict[str, Tensor]:
+        """Normalise, detect, decode to pixels."""
+        raw = self.network(self.normalize(image))
+        scores, boxes, landmarks, rotation = self.network.decode(raw, *image.shape[2:])  # type: ignore[operator]
+        return {"scores": scores, "boxes": boxes, "landmarks": landmarks, "rotation": rotation}
+
+
+class ChannelsLast(nn.Module):
+    """The same graph with an NHWC input, which is what TFLite wants."""
+
+    def __init__(self, graph: ExportGraph) -> None:
+        super().__init__()
+        self.graph = graph
+
+    def forward(self, image: Tensor) -> dict[str, Tensor]:
+        """``(B, H, W, 3)`` -> the graph's outputs."""
+        outputs: dict[str, Tensor] = self.graph(image.permute(0, 3, 1, 2))
+        return outputs
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What the converters take.
+
+    Attributes:
+        built: the network that all comes from.
+        graph: the deployed network between normalisation and decoding.
+        contract: for the ONNX form; the other formats change its input's layout.
+
+    """
+
+    built: BuiltModel
+    graph: ExportGraph
+    contract: ModelContract
+
+    @property
+    def name(self) -> str:
+        """Architecture and input size, as files are named: ``facelivtv2_xs_112``."""
+        size = self.contract.input
+        side = f"{size.height}" if size.height == size.width else f"{size.height}x{size.width}"
+        return f"{self.contract.model}_{side}"
+
+    def example(self, batch: int = 1) -> Tensor:
+        """Pixel values 0..255 of the contract's size ``(batch, 3, H, W)``, the same on each call."""
+        generator = torch.Generator().manual_seed(0)
+        shape = (batch, 3, self.contract.input.height, self.contract.input.width)
+        return torch.randint(0, 256, shape, generator=generator).float()
+
+
+def prepare(built: BuiltModel) -> Prepared:
+    """Fold the network and put it between normalisation and decoding."""
+    deployed = reparameterize(built.network)
+    graph = training_graph(built, deployed)
+    height, width = built.spec.input_size
+    detects = built.spec.task == "detection"
+    contract = ModelContract(
+        model=built.spec.name,
+        task=_task(built.spec),
+        input=InputSpec(
+            name=INPUT,
+            layout="NCHW",
+            height=height,
+            width=width,
+            size_step=SIZE_STEP if detects else 0,
+            dynamic_batch=True,
+        ),
+        outputs={name: name for name in _OUTPUTS[built.spec.task]},
+        fingerprint=built.fingerprint(),
+        weights=built.weights,
+        trained=built.trained,
+        parameters=parameters(deployed),
+        macs=macs(deployed, built.spec.input_size),
+        license=built.license,
+        producer=f"pocketface {__version__}",
+    )
+    return Prepared(built, graph, contract)
+
+
+def training_graph(built: BuiltModel, network: nn.Module | None = None) -> ExportGraph:
+    """The same graph around the network in training form (or around ``network``): what exports are compared with."""
+    return _GRAPHS[built.spec.task](network or built.network).eval()
+
+
+def _task(spec: ModelSpec) -> Recognition | Detection:
+    return Recognition(embedding_size=spec.embedding_size or 0) if spec.task == "recognition" else Detection()
+
+
+_GRAPHS: Mapping[str, type[ExportGraph]] = {"recognition": RecognizerGraph, "detection": DetectorGraph}
+_OUTPUTS: Mapping[str, tuple[str, ...]] = {
+    "recognition": ("embedding",),
+    "detection": ("scores", "boxes", "landmarks", "rotation"),
+}

@@ -1,0 +1,66 @@
+"""Write Core ML: an ML Program for iOS 16 with an image input and float32 outputs."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import torch
+
+from ..contract import ModelContract
+from ..embedded import KEY
+from ..evaluate.mil.quiet import coremltools
+from .prepare import INPUT, Prepared
+from .quiet import quiet
+
+SUFFIX = ".mlpackage"
+PRECISIONS = ("float32", "float16")
+
+
+def contract_for(contract: ModelContract, precision: str) -> ModelContract:
+    """An image input of one size."""
+    fixed = msgspec.structs.replace(contract.input, layout="image", dtype="uint8", size_step=0, dynamic_batch=False)
+    return msgspec.structs.replace(contract, input=fixed, precision=precision)
+
+
+def write(prepared: Prepared, contract: ModelContract, path: Path) -> None:
+    """Convert the graph and write it to ``path`` with the contract inside."""
+    ct = coremltools()
+    example = prepared.example()
+    with quiet():
+        program = torch.export.export(prepared.graph, (example,)).run_decompositions({})
+        model = ct.convert(
+            program,
+            inputs=[ct.ImageType(name=INPUT, shape=tuple(example.shape), color_layout=ct.colorlayout.RGB)],
+            outputs=[ct.TensorType(name=name, dtype=np.float32) for name in contract.outputs.values()],
+            convert_to="mlprogram",
+            compute_precision=getattr(ct.precision, contract.precision.upper()),
+            minimum_deployment_target=ct.target.iOS16,
+            skip_model_load=True,
+        )
+        model.license = contract.license
+        model.short_description = f"{contract.model}, {contract.task_name}, {contract.precision}"
+        model.user_defined_metadata[KEY] = contract.to_json()
+        model.save(str(path))
+    _make_reproducible(path)
+
+
+def _make_reproducible(package: Path) -> None:
+    """Drop date and tool versions, fix the order of map entries and the random identifiers of the manifest."""
+    from coremltools.proto import Model_pb2
+
+    file = package / "Data" / "com.apple.CoreML" / "model.mlmodel"
+    spec = Model_pb2.Model()
+    spec.ParseFromString(file.read_bytes())
+    told = spec.description.metadata.userDefined
+    for key in [k for k in told if k.startswith("com.github.apple.coremltools")]:
+        del told[key]
+    file.write_bytes(spec.SerializeToString(deterministic=True))
+    manifest_file = package / "Manifest.json"
+    text = manifest_file.read_text()
+    for random, entry in json.loads(text)["itemInfoEntries"].items():
+        text = text.replace(random, str(uuid.uuid5(uuid.NAMESPACE_URL, entry["path"])).upper())
+    manifest_file.write_text(json.dumps(json.loads(text), indent=4, sort_keys=True) + "\n")
