@@ -7,6 +7,7 @@ so that a user's file loads without renaming.
 from __future__ import annotations
 
 import copy
+from collections import OrderedDict
 
 from torch import Tensor, nn
 
@@ -101,6 +102,11 @@ class FFN(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Shape stays."""
         return self.pw2(self.act(self.pw1(x)))  # type: ignore[no-any-return]
+
+
+def named(name: str, *modules: nn.Module) -> nn.Sequential:
+    """A sequence of ``modules`` whose parameters are called ``name.0...``, ``name.1...``."""
+    return nn.Sequential(OrderedDict({name: nn.Sequential(*modules)}))
 
 
 def init_weights(model: nn.Module) -> None:

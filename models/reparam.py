@@ -66,6 +66,48 @@ def identity_kernel(weight: Tensor) -> Tensor:
     return identity
 
 
+def conv_to_fc(weight: Tensor, bias: Tensor, size: tuple[int, int]) -> Kernel:
+    """Write a depthwise k x k convolution over ``size`` = (H, W) as one full matrix per map. Source: arXiv 2105.01883.
+
+    A linear map is what it does to the unit impulses, so the convolution is shown all H * W of them.
+
+    Args:
+        weight: (S, 1, k, k), one kernel per share-set, k odd; padding k // 2 and stride 1 are understood.
+        bias: (S,).
+        size: of the map; the kernel may be smaller or larger.
+
+    Returns:
+        Matrices (S, H*W, H*W) that multiply flattened maps from the left, and biases (S, H*W).
+    """
+    sets, cells = weight.shape[0], size[0] * size[1]
+    impulses = torch.eye(cells).to(weight).reshape(cells, 1, *size).expand(-1, sets, -1, -1)
+    answers = F.conv2d(impulses, weight, padding=weight.shape[-1] // 2, groups=sets)  # (in, S, H, W)
+    return answers.flatten(2).permute(1, 2, 0).contiguous(), bias[:, None].repeat(1, cells)
+
+
+def fuse_fc_bn(weight: Tensor, bias: Tensor | None, bn: BatchNorm) -> Kernel:
+    """Fold a BatchNorm over the S share-sets that follows their matrices (S, N, N) and biases (S, N) into them."""
+    scale, shift = batchnorm_affine(bn)
+    shift = shift[:, None].expand(weight.shape[:2])
+    return weight * scale[:, None, None], shift if bias is None else shift + scale[:, None] * bias
+
+
+def token_offset(weight: Tensor, bias: Tensor, shift: Tensor, gain: Tensor) -> Tensor:
+    """What token mixing adds to cell n of channel c: ``shift_c * sum_m W_h[n, m] + gain_c * b_h[n]``, shape (N, C).
+
+    With ``y = gain * (W_h (alpha * x + beta) + b_h)`` and ``shift = gain * beta`` that is all of y that x is not in.
+
+    Args:
+        weight: (heads, N, N), one matrix per head h; a head has C / heads neighbouring channels.
+        bias: (heads, N).
+        shift: (C,).
+        gain: (C,).
+    """
+    heads = weight.shape[0]
+    per_head = shift.reshape(heads, 1, -1) * weight.sum(2, keepdim=True) + gain.reshape(heads, 1, -1) * bias[..., None]
+    return per_head.transpose(0, 1).flatten(1)  # (heads, N, C/heads) -> (N, C)
+
+
 def collapse_cross_stitch(
     towers: Sequence[Kernel], stitch: Tensor, predictors: Sequence[Kernel] | None = None
 ) -> list[Kernel]:
