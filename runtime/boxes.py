@@ -78,9 +78,12 @@ def nms(boxes: np.ndarray, scores: np.ndarray, iou_threshold: float) -> np.ndarr
 
 def _overlap(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Areas of intersection and union of boxes given as (4, ...) coordinates, broadcast against each other."""
-    width = np.minimum(a[2], b[2]) - np.maximum(a[0], b[0])
-    height = np.minimum(a[3], b[3]) - np.maximum(a[1], b[1])
-    shared = np.maximum(width, 0) * np.maximum(height, 0)
+    width = np.minimum(a[2], b[2])
+    width -= np.maximum(a[0], b[0])
+    height = np.minimum(a[3], b[3])
+    height -= np.maximum(a[1], b[1])
+    shared = np.maximum(width, 0, out=width)
+    shared *= np.maximum(height, 0, out=height)
     return shared, _area(a) + _area(b) - shared
 
 

@@ -17,15 +17,27 @@ from PIL import Image
 
 from ..errors import InvalidImage
 
-__all__ = ["FORMATS", "MAX_PIXELS", "check_image", "load_image"]
+__all__ = ["FORMATS", "MAX_BYTES", "MAX_PIXELS", "check_image", "load_image"]
 
 #: The formats that are read, by Pillow's names. A phone's multi-picture JPEG (MPO) counts as the JPEG it begins with.
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP")
 #: Most pixels that are decoded: 64 Mi, so 9248 x 6944 from a 64-megapixel phone still passes.
 MAX_PIXELS = 64 << 20
+#: Most bytes of a file that are read, twice what that many pixels take uncompressed.
+MAX_BYTES = 1 << 29
 
 _ORIENTATION = 0x0112  # the EXIF tag
-_STRIP = 256  # rows converted at a time, so that only the decoder and the result hold a whole picture
+_STRIP = 128  # rows at a time: they fit in a core's cache
+# Source: EXIF 2.32, tag 274.
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 
 
 def load_image(source: str | Path | bytes) -> np.ndarray:
@@ -40,7 +52,7 @@ def load_image(source: str | Path | bytes) -> np.ndarray:
 
     Raises:
         InvalidImage: no such file, not a regular file, empty, truncated or damaged, a format outside ``FORMATS``,
-            animated, or more than ``MAX_PIXELS``.
+            animated, or more than ``MAX_PIXELS`` or ``MAX_BYTES``.
     """
     stream, name = _open(source)
     with stream, _decoding(name), Image.open(stream, formats=FORMATS) as picture:
@@ -101,6 +113,8 @@ def _open(source: str | Path | bytes) -> tuple[BinaryIO, str]:
         raise InvalidImage(f"expected a path or bytes, got {type(source).__qualname__}; read the picture first")
     if size == 0:
         raise InvalidImage(f"{name}: empty, expected a picture; fetch or copy it again")
+    if size > MAX_BYTES:
+        raise InvalidImage(f"{name}: {size} bytes, at most {MAX_BYTES} are read; save it smaller, as JPEG or PNG")
     try:
         return (io.BytesIO(source) if isinstance(source, bytes) else Path(source).open("rb")), name
     except OSError as e:
@@ -112,8 +126,8 @@ def _size_of_file(path: Path) -> int:
         if path.is_file():
             return path.stat().st_size
         found = path.exists()
-    except (OSError, ValueError) as e:  # ValueError: a NUL in the name
-        raise InvalidImage(f"{path}: cannot be opened: {e}; check the path") from e
+    except OSError as e:  # a name too long, a folder that may not be searched
+        raise InvalidImage(f"{path}: cannot be opened: {e.strerror or e}; check the path") from e
     if found:  # opening a FIFO would wait for ever
         raise InvalidImage(f"{path}: not a regular file; expected the file of a picture")
     raise InvalidImage(f"{path}: no such file; check the path")
@@ -151,25 +165,21 @@ def _orientation(picture: Image.Image) -> int:
 
 
 def _upright(picture: Image.Image, orientation: int) -> np.ndarray:
-    """Convert strip by strip, straight into the place that each pixel has in the upright picture."""
+    """Convert and turn strip by strip, so that besides the decoder only the result holds a whole picture."""
     width, height = picture.size
-    turned = orientation in (5, 6, 7, 8)
-    upright = np.empty((width, height, 3) if turned else (height, width, 3), np.uint8)
-    stored = _as_stored(upright, orientation)
+    sideways = orientation in (5, 6, 7, 8)
+    upright = np.empty((width, height, 3) if sideways else (height, width, 3), np.uint8)
     for top in range(0, height, _STRIP):
         bottom = min(top + _STRIP, height)
-        stored[top:bottom] = _rgb(picture.crop((0, top, width, bottom)))
+        strip = picture.crop((0, top, width, bottom))
+        if orientation in _TURNS:
+            strip = strip.transpose(_TURNS[orientation])
+        place = slice(height - bottom, height - top) if orientation in (3, 4, 6, 7) else slice(top, bottom)
+        if sideways:
+            upright[:, place] = _rgb(strip)
+        else:
+            upright[place] = _rgb(strip)
     return upright
-
-
-def _as_stored(upright: np.ndarray, orientation: int) -> np.ndarray:
-    """A view of the upright picture in which its rows and columns run as the file stores them (EXIF 2.32, tag 274)."""
-    view = upright.transpose(1, 0, 2) if orientation in (5, 6, 7, 8) else upright
-    if orientation in (3, 4, 6, 7):
-        view = view[::-1]
-    if orientation in (2, 3, 7, 8):
-        view = view[:, ::-1]
-    return view
 
 
 def _rgb(strip: Image.Image) -> np.ndarray:
@@ -181,4 +191,4 @@ def _rgb(strip: Image.Image) -> np.ndarray:
         over = Image.new("RGB", strip.size)  # black
         over.paste(strip, mask=strip.getchannel("A"))
         return np.asarray(over)
-    return np.asarray(strip.convert("RGB"))
+    return np.asarray(strip if strip.mode == "RGB" else strip.convert("RGB"))
