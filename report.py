@@ -156,7 +156,9 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
         passed, failed, skipped = (self.checks.count(state) for state in ("pass", "fail", "open"))
         if not self.checks:
             return "Measurements only, nothing was to be checked"
-        words = f"{failed} of {passed + failed} checks failed" if failed else f"{passed} checks passed"
+        total = passed + failed
+        checks = "check" if total == 1 else "checks"
+        words = f"{failed} of {total} {checks} failed" if failed else f"{total} {checks} passed"
         return f"{words}, {skipped} not run" if skipped else words
 
     def to_json(self) -> str:
