@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -151,13 +150,13 @@ def atomic(path: Path) -> Iterator[Path]:
 def _replace(new: Path, path: Path, aside: Path) -> None:
     """Rename, and where a folder stands, which no rename replaces, set it aside; should that fail, put it back."""
     if not path.is_dir():
-        os.replace(new, path)
+        new.replace(path)
         return
-    os.replace(path, aside)
+    path.replace(aside)
     try:
-        os.replace(new, path)
+        new.replace(path)
     except BaseException:
-        os.replace(aside, path)
+        aside.replace(path)
         raise
 
 

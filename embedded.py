@@ -94,6 +94,10 @@ def _entry(field: int, message: memoryview) -> str | None:
     return None
 
 
+#: Wire types of fixed size -> bytes.
+_FIXED = {1: 8, 5: 4}
+
+
 def _fields(message: memoryview) -> Iterator[Wire]:
     """Number and content of a protobuf message's length-delimited fields; the others are passed over."""
     at = 0
@@ -102,18 +106,18 @@ def _fields(message: memoryview) -> Iterator[Wire]:
         kind = tag & 7
         if kind == 0:
             _, at = _varint(message, at)
-        elif kind == 1:
-            at += 8
-        elif kind == 5:
-            at += 4
-        elif kind == 2:
+            continue
+        if kind == 2:
             size, at = _varint(message, at)
-            if at + size > len(message):
-                raise ValueError(f"a field claims {size} bytes, {len(message) - at} are left")
-            yield tag >> 3, message[at : at + size]
-            at += size
+        elif kind in _FIXED:
+            size = _FIXED[kind]
         else:
             raise ValueError(f"wire type {kind} is not protobuf")
+        if at + size > len(message):
+            raise ValueError(f"a field claims {size} bytes, {len(message) - at} are left")
+        if kind == 2:
+            yield tag >> 3, message[at : at + size]
+        at += size
 
 
 def _varint(message: memoryview, at: int) -> tuple[int, int]:
