@@ -15,7 +15,7 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3; do \
 help: ## list what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
 
-install: $(VENV)/installed ## make .venv and install the pinned versions into it (about 2.3 GB, once)
+install: $(VENV)/installed ## make .venv and install the pinned versions into it (about 2.4 GB, once)
 
 demo: install ## export the models, prove every export on faces, write out/
 	$(PY) -m pocketface demo --out $(OUT)
@@ -55,9 +55,9 @@ distclean: clean ## remove .venv as well
 # Both are relative, so that neither spaces nor a move of the checkout matter.
 $(VENV)/installed: pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo 'Python 3.11 or 3.12 is needed and was not found. Install it, or name it: make PYTHON=/path/to/python3.11' >&2; exit 1; }
-	@echo "==> installing into $(VENV) with $(PYTHON): about 2.3 GB, a minute or two, only once"
+	@echo "==> installing into $(VENV) with $(PYTHON): about 2.4 GB, a minute or two, only once"
 	@"$(PYTHON)" -m venv $(VENV) >/dev/null || { "$(PYTHON)" -m venv --clear --without-pip $(VENV) && \
-	  "$(PYTHON)" -m pip --python $(VENV)/bin/python install pip; }  # Debian's python3 comes without ensurepip
+	  "$(PYTHON)" -m pip --python $(VENV)/bin/python install pip; }  # Debian splits ensurepip off
 	$(PY) -m pip install --disable-pip-version-check -r constraints.txt
 	@mkdir -p $(VENV)/view
 	@ln -sfn ../.. $(VENV)/view/pocketface

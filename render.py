@@ -53,11 +53,11 @@ def print_report(report: Report, console: Console | None = None) -> None:
     """Print every section, and the verdict last, where the eye ends up."""
     console = console or _console()
     for section in report.sections:
-        print_table(section, console)
+        print_section(section, console)
     console.print(Text(report.verdict, COLORS[report.state]))
 
 
-def print_table(section: Section, console: Console | None = None) -> None:
+def print_section(section: Section, console: Console | None = None) -> None:
     """Print a section's table and notes."""
     console = console or _console()
     console.print(Text(section.title, "bold"))
