@@ -43,6 +43,7 @@ def rotation_from_6d(six: np.ndarray) -> np.ndarray:
         raise InvalidGeometry(f"expected rotations as (..., 6), got shape {six.shape}")
     x = _unit(six[..., :3])
     z = _unit(np.cross(x, _unit(six[..., 3:])))
+    x = np.where(np.isnan(z), np.nan, x)
     return np.stack([x, np.cross(z, x), z], axis=-1)
 
 
