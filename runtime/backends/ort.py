@@ -57,7 +57,7 @@ class OrtBackend:
         try:
             return dict(zip(self._outputs, self._session.run(None, dict(feeds)), strict=True))
         except Exception as e:  # as above
-            raise UnsupportedModel(f"{self._model}: onnxruntime fails to run it: {_first_line(e)}") from e
+            raise UnsupportedModel(f"{self._model}: onnxruntime fails to run it: {_reason(e)}") from e
 
 
 def _shape(shape: list[int | str | None]) -> tuple[int | None, ...]:
@@ -66,8 +66,10 @@ def _shape(shape: list[int | str | None]) -> tuple[int | None, ...]:
 
 def _translated(error: Exception, artifact: Artifact) -> InvalidModel | UnsupportedModel:
     kind = UnsupportedModel if type(error).__name__ == "NotImplemented" else InvalidModel
-    return kind(f"{artifact.path}: onnxruntime cannot load it: {_first_line(error)}")
+    return kind(f"{artifact.path}: onnxruntime cannot load it: {_reason(error)}")
 
 
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+def _reason(error: Exception) -> str:
+    """The first line, without onnxruntime's codes and the path: ``[...] : 7 : CODE : Load model from x failed:why``."""
+    line = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    return line.split(" : ", 3)[-1].split(" failed:", 1)[-1]
