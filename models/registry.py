@@ -86,11 +86,12 @@ def create_model(name: str, *, weights: str | Path | None = None, seed: int | No
     """
     if weights is not None and seed is not None:
         raise ValueError("give either weights or a seed, not both")
-    model = _lookup(name)[1]()
+    spec, builder = _lookup(name)
+    model = builder()
     if weights is not None:
         load_weights(model, Path(weights))
     elif seed is not None:
-        randomize(model, seed)
+        randomize(model, seed, spec.input_size)
     return model.eval()
 
 
