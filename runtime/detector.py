@@ -93,7 +93,9 @@ class Detector:
         Raises:
             InvalidImage: not such an array.
             UnsupportedModel: the engine fails, or answers NaN.
+            ValueError: an option out of its range.
         """
+        _check_options(score_threshold, max_faces)
         canvas, scale = letterbox(check_image(image), self.size)
         outputs = self._session.run(canvas[None])
         candidates = DECODERS[self._session.task.decoder](outputs, self.size)
@@ -119,6 +121,13 @@ class Detector:
             raise UnsupportedModel(f"{path}: takes {fixed[0]} x {fixed[1]} only, got {self.size[0]} x {self.size[1]}")
         if spec.size_step and any(side < spec.size_step or side % spec.size_step for side in self.size):
             raise UnsupportedModel(f"{path}: takes multiples of {spec.size_step}, got {self.size[0]} x {self.size[1]}")
+
+
+def _check_options(score_threshold: float | None, max_faces: int | None) -> None:
+    if score_threshold is not None and not 0 <= score_threshold <= 1:
+        raise ValueError(f"score_threshold must be in 0..1, got {score_threshold}")
+    if max_faces is not None and max_faces < 0:
+        raise ValueError(f"max_faces must be 0 or more, got {max_faces}")
 
 
 def _face(candidates: Candidates, i: int, scale: float) -> DetectedFace:
