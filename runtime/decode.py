@@ -33,6 +33,13 @@ class Candidates(NamedTuple):
         rotations = None if self.rotations is None else self.rotations[index]
         return Candidates(self.scores[index], self.boxes[index], self.landmarks[index], rotations)
 
+    def checked(self) -> Candidates:
+        """Itself, if the parts have these shapes; ValueError otherwise."""
+        shapes = [np.shape(part) for part in self if part is not None]
+        if shapes != [(np.size(self.scores), *rest) for rest in ((), (4,), (5, 2), (3, 3))][: len(shapes)]:
+            raise ValueError(f"shapes {shapes} are not those of scores, boxes, landmarks and rotations")
+        return self
+
 
 def decode_pixels(outputs: Mapping[str, Floats], size: tuple[int, int]) -> Candidates:
     """Our own exports: decoding is part of the graph."""

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ..artifact import Artifact
 from ..contract import Detection
-from ..errors import UnsupportedModel
+from ..errors import InvalidContract, UnsupportedModel
 from .backends import Backend
 from .boxes import nms
 from .decode import DECODERS, Candidates
@@ -92,15 +92,24 @@ class Detector:
 
         Raises:
             InvalidImage: not such an array.
+            InvalidContract: it does not describe the file.
             UnsupportedModel: the engine fails, or answers NaN.
             ValueError: an option out of its range.
         """
         _check_options(score_threshold, max_faces)
         canvas, scale = letterbox(check_image(image), self.size)
-        outputs = self._session.run(canvas[None])
-        candidates = DECODERS[self._session.task.decoder](outputs, self.size)
-        best = self._best(candidates, score_threshold)
+        best = self._best(self._candidates(canvas), score_threshold)
         return [_face(best, i, scale) for i in range(len(best.scores))][:max_faces]
+
+    def _candidates(self, canvas: NDArray[np.uint8]) -> Candidates:
+        outputs, decoder = self._session.run(canvas[None]), self._session.task.decoder
+        try:
+            return DECODERS[decoder](outputs, self.size).checked()
+        except (ValueError, IndexError) as e:
+            shapes = ", ".join(f"{meaning} {values.shape}" for meaning, values in outputs.items())
+            raise InvalidContract(
+                f"{self.artifact.path}: gave {shapes}, not outputs for the decoder {decoder!r}"
+            ) from e
 
     def _best(self, candidates: Candidates, score_threshold: float | None) -> Candidates:
         """Those above the threshold that no better one overlaps, best first."""

@@ -94,7 +94,7 @@ class Embedder:
         return batch
 
     def _vectors(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
-        vectors = self._session.run(crops)["embedding"].astype(np.float32)  # a copy
+        vectors = self._session.run(crops)["embedding"]
         if vectors.shape != (len(crops), self._session.task.embedding_size):
             wanted = f"({len(crops)}, {self._session.task.embedding_size})"
             raise InvalidContract(f"{self.artifact.path}: an embedding of shape {vectors.shape}, expected {wanted}")
@@ -104,5 +104,5 @@ class Embedder:
             raise UnsupportedModel(
                 f"{self.artifact.path}: an embedding of zeros, which has no direction; its weights are damaged"
             )
-        vectors /= lengths  # even what the graph normalised: float16 leaves 1e-3 of error in the length
-        return vectors
+        unit: NDArray[np.float32] = vectors / lengths  # even what the graph normalised: float16 is off by 1e-3
+        return unit

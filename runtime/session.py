@@ -46,7 +46,7 @@ class Session(Generic[Task]):
             backend = open_backend(self.artifact, backend, threads)
         self.backend = backend
 
-    def run(self, images: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
+    def run(self, images: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
         """Run ``(N, H, W, 3) uint8`` RGB pictures of the model's size: meaning of an output -> array.
 
         Raises:
@@ -58,7 +58,7 @@ class Session(Generic[Task]):
         if missing := set(names.values()) - answers.keys():
             came = ", ".join(sorted(answers))
             raise InvalidContract(f"{self.artifact.path}: gave {came}, but its contract also names {sorted(missing)}")
-        return {meaning: answers[name] for meaning, name in names.items()}
+        return {meaning: np.asarray(answers[name], np.float32) for meaning, name in names.items()}
 
     def require_finite(self, meaning: str, values: NDArray[Any]) -> None:
         """Refuse an answer with NaN or infinity in it, which would otherwise pass for "no face" or "no match".

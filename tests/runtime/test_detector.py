@@ -32,17 +32,16 @@ def yunet_outputs(size: tuple[int, int], seed: int = 0) -> Outputs:
     }
 
 
-def pixels(scores: list[float], boxes: list[list[float]], **changes: np.ndarray) -> Outputs:
+def pixels(scores: list[float], boxes: list[list[float]]) -> Outputs:
     points = np.array([[[(x1 + x2) / 2, (y1 + y2) / 2]] * 5 for x1, y1, x2, y2 in boxes], np.float32).reshape(
         1, -1, 5, 2
     )
-    outputs = {
+    return {
         "scores": np.array([scores], np.float32),
         "boxes": np.array([boxes], np.float32).reshape(1, -1, 4),
         "landmarks": points,
         "rotation": np.broadcast_to(np.eye(3, dtype=np.float32), (1, len(scores), 3, 3)),
     }
-    return {**outputs, **changes}
 
 
 @pytest.fixture
@@ -178,6 +177,20 @@ def test_what_the_background_says_of_its_place_does_not_matter(
     wild["bbox_32"][0, 0] = 1e4  # whose exponential is infinite
     wild["cls_32"][0, 0] = 0
     assert detector_of(wild, Detection(decoder="yunet", score_threshold=0.2)).detect(image)
+
+
+@pytest.mark.parametrize(("meaning", "shape"), [("scores", (1,)), ("boxes", (1, 1, 5)), ("landmarks", (1, 1, 10))])
+def test_outputs_of_other_shapes_are_refused(
+    detector_of: Callable[..., Detector], image: np.ndarray, meaning: str, shape: tuple[int, ...]
+) -> None:
+    outputs = {**pixels([0.9], [[0, 0, 9, 9]]), meaning: np.zeros(shape, np.float32)}
+    with pytest.raises(InvalidContract, match=rf"gave .*{meaning} .*not outputs for the decoder 'pixels'"):
+        detector_of(outputs).detect(image)
+
+
+def test_maps_of_another_size_are_refused(detector_of: Callable[..., Detector], image: np.ndarray) -> None:
+    with pytest.raises(InvalidContract, match=r"gave cls_8 \(1, 64, 1\).*not outputs for the decoder 'yunet'"):
+        detector_of(yunet_outputs((64, 64)), Detection(decoder="yunet")).detect(image)
 
 
 def test_pose_is_read_from_the_rotation(detector_onnx: Artifact) -> None:
