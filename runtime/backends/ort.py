@@ -26,11 +26,14 @@ def load_onnxruntime(artifact: Artifact, threads: int | None = None) -> OrtBacke
         raise MissingExtra("onnxruntime", None, "run .onnx files") from e
     options = ort.SessionOptions()
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_ALL
-    options.log_severity_level = 3  # errors only: what it warns of, it also handles
+    options.log_severity_level = 4  # quiet: what it warns of it handles, and its errors come as exceptions too
     if threads is not None:
         options.intra_op_num_threads = threads
     try:
-        session = ort.InferenceSession(str(artifact.path), options, providers=["CPUExecutionProvider"])
+        # Without the fallback, which would print to stdout and then try the same provider again.
+        session = ort.InferenceSession(
+            str(artifact.path), options, providers=["CPUExecutionProvider"], enable_fallback=False
+        )
     except Exception as e:  # onnxruntime has a dozen exception types without a common base
         raise _translated(e, artifact) from e
     return OrtBackend(session, str(artifact.path))

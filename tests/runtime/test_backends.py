@@ -160,6 +160,16 @@ class TestOnnxRuntime:
         with pytest.raises(InvalidModel, match="AveragePond"):
             open_backend(replace(recognizer_onnx, path=tmp_path / "net.onnx"))
 
+    @pytest.mark.parametrize("name", [b"\xbaveragePool", b"AveragePond"])
+    def test_nothing_is_printed(
+        self, recognizer_onnx: Artifact, tmp_path: Path, capfd: pytest.CaptureFixture[str], name: bytes
+    ) -> None:
+        """By itself onnxruntime prints to stdout on the one and logs on the other, and would spoil a JSON report."""
+        (tmp_path / "net.onnx").write_bytes(recognizer_onnx.path.read_bytes().replace(b"AveragePool", name))
+        with pytest.raises(InvalidModel):
+            open_backend(replace(recognizer_onnx, path=tmp_path / "net.onnx"))
+        assert capfd.readouterr() == ("", "")
+
     def test_a_failing_run_is_an_unsupported_model(self, detector_onnx: Artifact) -> None:
         """The tiny detector's Reshape takes one picture only, whatever its contract says."""
         spec = msgspec.structs.replace(detector_onnx.contract.input, dynamic_batch=True)
