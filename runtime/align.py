@@ -88,13 +88,13 @@ def align_face(
     A, B, X0, Y0 = _inverse(*_fit(_check_points(landmarks, "landmarks"), _check_points(template, "template")))
     k = min(max(math.isqrt(A * A + B * B) >> 16, 1), MAX_BOX)
     u, v = np.arange(w, dtype=np.int64), np.arange(h, dtype=np.int64)[:, None]
-    columns, rows = ((n + _ONE // 2 - 32640 * k) // (UNITS * k) for n in (A * u + (B * v + X0), A * v - B * u + Y0))
+    half = _ONE // 2 - 32640 * k
+    columns, rows = (n // (UNITS * k) for n in (A * u + (B * v + (X0 + half)), (A * v + (Y0 + half)) - B * u))
     (top, bottom), (left, right) = _reach(rows, -(-height // k)), _reach(columns, -(-width // k))
     if top >= bottom or left >= right:
         return np.zeros((h, w, 3), np.uint8)
     region = box_mean(image[top * k : bottom * k, left * k : right * k], k)
-    crop = sample(np.ascontiguousarray(region), (rows - UNITS * top).ravel(), (columns - UNITS * left).ravel())
-    return np.ascontiguousarray(crop.reshape(3, h, w).transpose(1, 2, 0))
+    return sample(region, (rows - UNITS * top).ravel(), (columns - UNITS * left).ravel()).reshape(h, w, 3)
 
 
 def _inverse(a: float, b: float, tx: float, ty: float) -> tuple[int, int, int, int]:

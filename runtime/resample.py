@@ -16,7 +16,7 @@ UNITS = 256
 #: Longest side of a box; sums of 256 x 256 pixels still fit in 24 bits.
 MAX_BOX = 256
 
-_CHUNK = 1 << 18  # values summed at a time: they stay in a core's cache and cost no memory worth counting
+_CHUNK = 1 << 16  # values summed at a time: they stay in a core's cache and cost no memory worth counting
 
 
 def box_mean(image: np.ndarray, k: int) -> np.ndarray:
@@ -99,37 +99,24 @@ def sample(image: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarr
     """Sample n single points by the formula of ``stretch``; pixels outside the picture count as 0.
 
     Args:
-        image: (H, W, 3) uint8, C-contiguous.
+        image: (H, W, 3) uint8.
         rows: (n,) int64 positions in 1/256 pixel.
         columns: (n,) int64 likewise.
 
     Returns:
-        (3, n) uint8.
+        (n, 3) uint8.
     """
     height, width = image.shape[:2]
-    (top, bottom), (above, below) = _neighbours(rows, height, np.uint16)
-    (left, right), (before, after) = _neighbours(columns, width, np.uint32)
-    flat, top, bottom = image.reshape(-1), top * width, bottom * width
-    channel = np.arange(3)[:, None]
-
-    def pixel(row: np.ndarray, column: np.ndarray) -> np.ndarray:
-        return flat.take(3 * (row + column) + channel)
-
-    one = pixel(top, left) * above + pixel(bottom, left) * below  # (3, n), at most 255 * 256: fits in uint16
-    two = pixel(top, right) * above + pixel(bottom, right) * below
-    return ((one * before + two * after + np.uint32(32768)) >> np.uint32(16)).astype(np.uint8)
-
-
-def _neighbours(
-    position: np.ndarray, length: int, dtype: type[np.unsignedinteger]
-) -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
-    """Indices of the two pixels around each position, and their weights: 0 for a pixel that does not exist."""
-    first = position >> 8
-    second = first + 1
-    after = (position & 255).astype(dtype)
-    before = (256 - after).astype(dtype)
-    if first.min() < 0 or second.max() >= length:
-        before = np.where((first >= 0) & (first < length), before, dtype(0))
-        after = np.where((second >= 0) & (second < length), after, dtype(0))
-        first, second = np.clip(first, 0, length - 1), np.clip(second, 0, length - 1)
-    return (first, second), (before, after)
+    framed = np.zeros((height + 4, width + 4, 3), np.uint8)  # two pixels of black all round: no point is a special case
+    framed[2:-2, 2:-2] = image
+    flat, line = framed.reshape(-1), 3 * (width + 4)
+    rows, columns = np.clip(rows, -512, 256 * height), np.clip(columns, -512, 256 * width)
+    first = ((rows >> 8) + 2) * line + ((columns >> 8) + 2) * 3
+    down, right = (rows & 255).astype(np.uint16), (columns & 255).astype(np.uint32)
+    up, left = 256 - down, 256 - right
+    points = np.empty((len(rows), 3), np.uint8)
+    for c in range(3):  # one channel at a time: arrays so small that they are not given back to the system each time
+        p00, p01, p10, p11 = (flat[c + step :].take(first) for step in (0, 3, line, line + 3))
+        before, after = p00 * up + p10 * down, p01 * up + p11 * down  # at most 255 * 256: fits in uint16
+        points[:, c] = (before * left + after * right + np.uint32(32768)) >> np.uint32(16)
+    return points

@@ -97,13 +97,13 @@ def test_sample_blends_and_sees_black_outside(seed: int) -> None:
     image = picture(height, width, seed)
     rows, columns = random.integers(-900, 256 * height + 900, 200), random.integers(-900, 256 * width + 900, 200)
     got = sample(image, rows, columns)
-    assert got.shape == (3, 200)
-    for c, i in np.ndindex(got.shape):
-        assert got[c, i] == slow_blend(image, int(rows[i]), int(columns[i]), c, clamp=False)
+    assert got.shape == (200, 3)
+    for i, c in np.ndindex(got.shape):
+        assert got[i, c] == slow_blend(image, int(rows[i]), int(columns[i]), c, clamp=False)
 
 
 def test_whole_positions_give_the_pixels_themselves() -> None:
     image = picture(5, 7)
     np.testing.assert_array_equal(stretch(image, 256 * np.arange(5), 256 * np.arange(7)), image)
     rows, columns = (256 * n.ravel() for n in np.mgrid[:5, :7])
-    np.testing.assert_array_equal(sample(image, rows, columns), image.reshape(-1, 3).T)
+    np.testing.assert_array_equal(sample(image, rows, columns), image.reshape(-1, 3))
