@@ -35,8 +35,8 @@ format: install ## put the sources into the house's format
 	$(PY) -m ruff check --fix .
 	$(PY) -m ruff format .
 
-bench: install ## measure the latency of every export on this machine
-	$(PY) -m pocketface bench --out $(OUT)/bench
+bench: demo ## measure folding, pixels, memory and exporting on this machine
+	$(PY) -m pocketface.bench $(OUT) --out $(OUT)/bench
 
 wheel: install ## build the wheel and the sdist into dist/
 	rm -rf build dist pocketface.egg-info

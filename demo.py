@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .artifact import Artifact
-from .bench.latency import measure_latency
+from .bench.timing import median_ms
 from .draw import ORANGE, contact_sheet, draw_faces, encode
 from .evaluate.faces import bundled_portraits, inputs_for
 from .evaluate.table import PARITY_COLUMNS, parity_row
@@ -101,7 +101,8 @@ def _latency_ms(one: Exported) -> float | None:
     spec = one.artifact.contract.input
     image = inputs_for(one.artifact.contract, bundled_portraits()[:1])
     engine = open_backend(one.artifact, one.parity.backend, threads=1)
-    return measure_latency(engine, {spec.name: to_tensor(image, spec)}).p50_ms
+    feeds = {spec.name: to_tensor(image, spec)}
+    return median_ms({"run": lambda: engine.run(feeds)}, rounds=50)["run"]
 
 
 def _notes(exports: Sequence[Exported]) -> list[str]:

@@ -1,30 +1,20 @@
-"""What the pixels cost beside the network: letterbox, alignment, suppression, on one thread.
-
-    python -m pocketface.bench.pixels [detector.onnx] [--json]
-
-The tasks are timed in turn, round after round, so that a busy moment of the machine strikes all of them.
-"""
+"""What the pixels cost beside the network: letterbox, alignment, suppression, on one thread."""
 
 from __future__ import annotations
 
-import argparse
-import time
 import tracemalloc
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
 from ..artifact import load_artifact
 from ..contract import ARCFACE_TEMPLATE, InputSpec
-from ..render import print_report
-from ..report import Column, Report, Row, Section
+from ..report import Column, Row, Section
 from ..runtime.align import align_face
 from ..runtime.backends import open_backend
 from ..runtime.boxes import nms
 from ..runtime.preprocess import letterbox, to_tensor
-
-Task = Callable[[], object]
+from .timing import Task, median_ms
 
 COLUMNS = (
     Column(key="task", name="task"),
@@ -69,13 +59,7 @@ def measure_pixels(detector: Path | None = None, rounds: int = 25) -> Section:
         backend, feeds = open_backend(artifact, threads=1), to_tensor(np.zeros((1, *size, 3), np.uint8), spec)
         forward[f"forward pass of {artifact.path.name}"] = lambda: backend.run({spec.name: feeds})
     tasks = forward | pixel_tasks(size)
-    times: dict[str, list[float]] = {name: [] for name in tasks}
-    for _ in range(rounds):
-        for name, task in tasks.items():
-            start = time.perf_counter()
-            task()
-            times[name].append((time.perf_counter() - start) * 1e3)
-    medians = {name: float(np.median(values)) for name, values in times.items()}
+    medians = median_ms(tasks, rounds=rounds)
     rows: list[Row] = []
     for name, task in tasks.items():
         row: Row = {"task": name, "latency_ms": medians[name], "peak_bytes": _peak_bytes(task)}
@@ -93,20 +77,3 @@ def _peak_bytes(task: Task) -> int:
         return tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-
-
-def main() -> None:
-    """Print the table, or JSON."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("detector", type=Path, nargs="?", help="a detector to compare with")
-    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
-    arguments = parser.parse_args()
-    report = Report(title="What the pixels cost", sections=[measure_pixels(arguments.detector)])
-    if arguments.json:
-        print(report.to_json(), end="")
-    else:
-        print_report(report)
-
-
-if __name__ == "__main__":
-    main()

@@ -48,7 +48,7 @@ def _interrupt(*_: object) -> NoReturn:
 @click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(__version__, prog_name="pocketface")
 def cli() -> None:
-    r"""On-device face models: build, fold, export to ONNX, TFLite and Core ML, and prove every export on faces.
+    """On-device face models: build, fold, export to ONNX, TFLite and Core ML, and prove every export on faces.
 
     \b
     pocketface demo                                     the whole way, with a report in out/
@@ -57,7 +57,7 @@ def cli() -> None:
     pocketface compare A.jpg B.jpg --detector D.onnx --recognizer R.onnx
 
     Every command takes --json. Statuses: 0 done, 1 an error, 2 a wrong call, 130 interrupted.
-    """
+    """  # noqa: D301 - click reads the escape as "keep these lines"
 
 
 for command in (*tooling.COMMANDS, *faces.COMMANDS):

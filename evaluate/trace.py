@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -128,9 +127,7 @@ def _tflite_tensors(artifact: Artifact, feed: Array) -> Named:
 def _coreml_tensors(artifact: Artifact, feed: Array) -> Named:
     from .mil import open_package
 
-    found: dict[str, Array] = {}
-    open_package(Path(artifact.path)).run({artifact.contract.input.name: feed}, observe=found.__setitem__)
-    return _floats(found)
+    return _floats(open_package(artifact.path).values({artifact.contract.input.name: feed}))
 
 
 def _floats(values: Mapping[str, Any]) -> Named:

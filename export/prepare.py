@@ -21,7 +21,7 @@ from .. import __version__
 from ..artifact import atomic
 from ..contract import Detection, InputSpec, ModelContract, Recognition
 from ..errors import InvalidModel
-from ..models import ModelSpec, create_model, macs, model_spec, parameters, randomize, reparameterize
+from ..models import ModelSpec, create_model, macs, model_spec, parameters, reparameterize
 
 #: What a detector's size must be a multiple of: its coarsest stride.
 SIZE_STEP = 32
@@ -67,11 +67,9 @@ def build_model(name: str, weights: Path | None = None, *, seed: int = 0, licens
         InvalidModel: the file cannot be read or does not fit the architecture.
 
     """
-    network = create_model(name, weights=weights)
-    if weights is None:
-        randomize(network, seed)
+    network = create_model(name, weights=weights, seed=None if weights else seed)
     label = weights.name if weights else f"seeded:{seed}"
-    return BuiltModel(model_spec(name), network.eval(), label, license)
+    return BuiltModel(model_spec(name), network, label, license)
 
 
 def rebuild_model(contract: ModelContract, weights: Path | None = None) -> BuiltModel:
@@ -144,11 +142,11 @@ class ChannelsLast(nn.Module):
 
     def __init__(self, graph: ExportGraph) -> None:
         super().__init__()
-        self.graph = graph
+        self.body = graph
 
     def forward(self, image: Tensor) -> dict[str, Tensor]:
         """``(B, H, W, 3)`` -> the graph's outputs."""
-        outputs: dict[str, Tensor] = self.graph(image.permute(0, 3, 1, 2))
+        outputs: dict[str, Tensor] = self.body(image.permute(0, 3, 1, 2))
         return outputs
 
 

@@ -6,6 +6,12 @@ import os
 import sys
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from pocketface.export import Exported
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -24,3 +30,14 @@ os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [VIEW, os.environ.get("P
 def pytest_unconfigure() -> None:
     (Path(VIEW) / "pocketface").unlink()
     Path(VIEW).rmdir()
+
+
+@pytest.fixture(scope="session")
+def exports(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str, str], Exported]:
+    """The default detector and recogniser in all formats: (model, format, precision) -> proven export."""
+    from pocketface.demo import DEFAULTS
+    from pocketface.export import build_model, export_model
+
+    folder = tmp_path_factory.mktemp("exports")
+    proven = [one for name in DEFAULTS for one in export_model(build_model(name), folder)]
+    return {(e.artifact.contract.model, e.artifact.format, e.artifact.contract.precision): e for e in proven}
