@@ -25,6 +25,8 @@ ROOT = Path(__file__).resolve().parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 BASE = PROJECT["project"]["dependencies"]
 EXTRAS = PROJECT["project"]["optional-dependencies"]
+#: What torch brings where it was not built for the CPU alone; it says itself which versions.
+CUDA = ("nvidia-", "cuda-", "triton")
 NOT_SHIPPED = ("tests", "bindings", "docs", "build", "dist", "out")
 INVISIBLE = shutil.ignore_patterns(".*", "__pycache__", "*.egg-info", "build", "dist", "out", "node_modules")
 
@@ -97,7 +99,8 @@ def test_the_pinned_versions_are_whole_and_hold_nothing_else() -> None:
     lines = [line for line in (ROOT / "constraints.txt").read_text().splitlines() if not line.startswith("#")]
     assert lines == sorted(lines, key=lambda line: canonicalize_name(line.split("==")[0]))
     pins = {canonicalize_name(r.name): r for r in map(Requirement, lines) if not r.marker or r.marker.evaluate()}
-    needed = closure([*BASE, *(r for extra in EXTRAS.values() for r in extra)])
+    everything = closure([*BASE, *(r for extra in EXTRAS.values() for r in extra)])
+    needed = {name: found for name, found in everything.items() if not name.startswith(CUDA)}
     assert needed.keys() <= pins.keys()
     if (sys.platform, platform.machine()) == ("linux", "x86_64"):  # elsewhere, what is needed differs by a little
         assert pins.keys() <= needed.keys()
@@ -158,17 +161,13 @@ print(pocketface.__file__)
 
 
 def test_the_console_script_runs(clean: Path) -> None:
+    known = "from importlib.metadata import version; print('pocketface, version', version('pocketface'))"
     done = run(clean / "bin" / "pocketface", "--version", cwd=clean)
-    assert (done.returncode, done.stdout.split()[-1]) == (0, metadata_version(clean)), done.stderr
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == run(clean / "bin" / "python", "-c", known, cwd=clean).stdout
     helped = run(clean / "bin" / "python", "-m", "pocketface", "--help", cwd=clean)
     assert helped.returncode == 0, helped.stderr
     assert "export" in helped.stdout
-
-
-def metadata_version(clean: Path) -> str:
-    """The version that pip knows."""
-    code = "from importlib.metadata import version; print(version('pocketface'))"
-    return run(clean / "bin" / "python", "-c", code, cwd=clean).stdout.strip()
 
 
 def test_a_command_that_needs_an_extra_names_it(clean: Path) -> None:
