@@ -14,6 +14,7 @@ from .draw import ORANGE, contact_sheet, draw_faces, encode
 from .evaluate.faces import bundled_portraits, inputs_for
 from .evaluate.table import PARITY_COLUMNS, parity_row
 from .export import Exported, build_model, export_model
+from .export.quiet import quiet
 from .report import Column, Picture, Report, Row, Section, artifact_section
 from .runtime.backends import open_backend
 from .runtime.detector import Detector
@@ -100,7 +101,8 @@ def _latency_ms(one: Exported) -> float | None:
         return None
     spec = one.artifact.contract.input
     image = inputs_for(one.artifact.contract, bundled_portraits()[:1])
-    engine = open_backend(one.artifact, one.parity.backend, threads=1)
+    with quiet():
+        engine = open_backend(one.artifact, one.parity.backend, threads=1)
     feeds = {spec.name: to_tensor(image, spec)}
     return median_ms({"run": lambda: engine.run(feeds)}, rounds=50)["run"]
 

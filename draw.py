@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from .runtime.detector import DetectedFace
 
 Picture = npt.NDArray[np.uint8]
+Floats = npt.NDArray[np.float32]
 GREEN, ORANGE = (64, 200, 120), (255, 150, 40)
 AXES = ((230, 70, 70), (70, 200, 90), (70, 120, 240))  # x to the right, y down, z out of the face
 
@@ -54,8 +55,8 @@ def encode(image: Picture, format: str = "PNG") -> bytes:
 
 def _draw_axes(
     pen: ImageDraw.ImageDraw,
-    nose: npt.NDArray[np.floating],
-    rotation: npt.NDArray[np.floating],
+    nose: Floats,
+    rotation: Floats,
     length: float,
     width: int,
 ) -> None:

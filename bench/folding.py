@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable
 from functools import partial
 
@@ -40,10 +39,8 @@ def _session(network: nn.Module, size: tuple[int, int]) -> Callable[[], object]:
     # Kept unoptimised by the exporter, which would fold norms into convolutions by itself.
     program = torch.onnx.export(network, (image,), dynamo=True, external_data=False, verbose=False, optimize=False)
     assert program is not None
-    buffer = io.BytesIO()
-    program.save(buffer)
     options = ort.SessionOptions()
     options.intra_op_num_threads = 1
     options.log_severity_level = 3
-    session = ort.InferenceSession(buffer.getvalue(), options, providers=["CPUExecutionProvider"])
+    session = ort.InferenceSession(program.model_proto.SerializeToString(), options, providers=["CPUExecutionProvider"])
     return partial(session.run, None, {session.get_inputs()[0].name: np.asarray(image)})

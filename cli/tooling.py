@@ -139,6 +139,7 @@ def parity(files: Sequence[Path], weights: Path | None, backend: str | None, fac
     from ..evaluate.faces import load_portraits
     from ..evaluate.table import PARITY_COLUMNS, parity_row
     from ..export import original_of
+    from ..export.quiet import quiet
 
     portraits = load_portraits(faces) if faces else None
     results = []
@@ -146,7 +147,9 @@ def parity(files: Sequence[Path], weights: Path | None, backend: str | None, fac
         for file in files:
             status.update(f"proving {file.name} on faces")
             artifact = load_artifact(file)
-            results.append(check_parity(artifact, original_of(artifact, weights), backend=backend, portraits=portraits))
+            with quiet():
+                original = original_of(artifact, weights)
+                results.append(check_parity(artifact, original, backend=backend, portraits=portraits))
     show("Parity with torch", PARITY_COLUMNS, [parity_row(result) for result in results], as_json)
     for result in results:
         result.require()

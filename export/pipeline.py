@@ -14,6 +14,7 @@ from ..evaluate.parity import Original, Parity, check_parity
 from . import to_coreml, to_onnx, to_tflite
 from .check import check_file
 from .prepare import BuiltModel, Prepared, prepare, rebuild_model, training_graph
+from .quiet import quiet
 
 
 class Converter(Protocol):
@@ -121,7 +122,8 @@ def _export(
             raise ExportError(f"{contract.model} cannot be converted to {format} {precision}: {e}") from e
         progress(f"proving {target.name} on faces")
         check_file(temporary)
-        parity = check_parity(load_artifact(temporary), original).require()
+        with quiet():
+            parity = check_parity(load_artifact(temporary), original).require()
         sidecar_path(target).unlink(missing_ok=True)  # so that an interrupt here leaves no sidecar of another file
     artifact = write_sidecar(target, contract)
     return Exported(artifact, replace(parity, artifact=artifact))
