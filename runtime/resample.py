@@ -107,11 +107,11 @@ def sample(image: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarr
         (n, 3) uint8.
     """
     height, width = image.shape[:2]
-    framed = np.zeros((height + 4, width + 4, 3), np.uint8)  # two pixels of black all round: no point is a special case
-    framed[2:-2, 2:-2] = image
-    flat, line = framed.reshape(-1), 3 * (width + 4)
-    rows, columns = np.clip(rows, -512, 256 * height), np.clip(columns, -512, 256 * width)
-    first = ((rows >> 8) + 2) * line + ((columns >> 8) + 2) * 3
+    framed = np.zeros((height + 3, width + 3, 3), np.uint8)  # black all round, so that no point is a special case
+    framed[1:-2, 1:-2] = image
+    flat, line = framed.reshape(-1), 3 * (width + 3)
+    rows, columns = np.clip(rows, -256, 256 * height), np.clip(columns, -256, 256 * width)
+    first = ((rows >> 8) + 1) * line + ((columns >> 8) + 1) * 3
     down, right = (rows & 255).astype(np.uint16), (columns & 255).astype(np.uint32)
     up, left = 256 - down, 256 - right
     points = np.empty((len(rows), 3), np.uint8)
