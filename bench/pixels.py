@@ -28,7 +28,7 @@ def pixel_tasks(size: tuple[int, int] = (320, 320), seed: int = 0) -> dict[str, 
     """The pixel work of one picture, by name, on random pictures; ``size`` is the detector's input."""
     random = np.random.default_rng(seed)
     vga, hd, phone = (random.integers(0, 256, (*s, 3), np.uint8) for s in ((480, 640), (720, 1280), (3000, 4000)))
-    points = np.array(ARCFACE_TEMPLATE) - 56
+    points = np.array(ARCFACE_TEMPLATE, np.float64) - 56
     small, large = points * 1.3 + 360, points * 8 + 1500
     corner = random.uniform(0, 300, (2100, 2))
     crowd = np.hstack([corner, corner + random.uniform(5, 60, (2100, 2))])

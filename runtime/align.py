@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..contract import ARCFACE_TEMPLATE
 from ..errors import InvalidGeometry
@@ -19,14 +21,14 @@ from .resample import MAX_BOX, UNITS, box_mean, sample
 
 __all__ = ["align_face", "estimate_similarity"]
 
-Points = np.ndarray | Sequence[Sequence[float]]
+Points = NDArray[np.floating[Any]] | Sequence[Sequence[float]]
 
 _ONE = 1 << 16  # the transform counts in 1/65536 pixel
 _FARTHEST = 1e6  # coordinates beyond a million pixels are a fault
 _LEAST = 1e-12  # squared: points within a millionth of a pixel, or a scale of a millionth
 
 
-def estimate_similarity(src: Points, dst: Points) -> np.ndarray:
+def estimate_similarity(src: Points, dst: Points) -> NDArray[np.float64]:
     """The scale, rotation and shift that take ``src`` closest to ``dst`` in the least-squares sense; no reflection.
 
     With s and d the points less their means: a = Σ(sx dx + sy dy) / Σ(sx² + sy²), b = Σ(sx dy - sy dx) / Σ(sx² + sy²).
@@ -49,11 +51,11 @@ def estimate_similarity(src: Points, dst: Points) -> np.ndarray:
 
 
 def align_face(
-    image: np.ndarray,
+    image: NDArray[np.uint8],
     landmarks: Points,
     template: Points = ARCFACE_TEMPLATE,
     size: tuple[int, int] = (112, 112),
-) -> np.ndarray:
+) -> NDArray[np.uint8]:
     """Warp a face so that its landmarks come to lie on ``template``; what is outside the picture is 0.
 
     The rule, the same bytes in every language (``//`` and floor round down, also below 0):
@@ -104,7 +106,7 @@ def _inverse(a: float, b: float, tx: float, ty: float) -> tuple[int, int, int, i
     return A, B, X0, Y0
 
 
-def _reach(positions: np.ndarray, length: int) -> tuple[int, int]:
+def _reach(positions: NDArray[np.int64], length: int) -> tuple[int, int]:
     """First and one past the last of ``length`` pixels that are blended anywhere at these positions."""
     return max(int(positions.min()) >> 8, 0), min((int(positions.max()) >> 8) + 2, length)
 

@@ -5,7 +5,10 @@ A box is ``(x1, y1, x2, y2)``; its area is (x2 - x1) * (y2 - y1), without the ex
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 
 from ..errors import InvalidGeometry
 
@@ -14,7 +17,7 @@ __all__ = ["iou", "nms"]
 _BLOCK = 16  # candidates judged at once against all worse ones; on 2100 candidates 8 to 32 are equally fast
 
 
-def iou(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+def iou(a: NDArray[np.floating[Any]], b: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
     """Intersection over union of every box of ``a`` with every box of ``b``.
 
     Boxes turned inside out (x2 < x1 or y2 < y1) have no area. Where the union has no area, or a coordinate is not
@@ -36,7 +39,7 @@ def iou(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return np.divide(shared, union, out=np.zeros_like(shared), where=(union > 0) & np.isfinite(union))
 
 
-def nms(boxes: np.ndarray, scores: np.ndarray, iou_threshold: float) -> np.ndarray:
+def nms(boxes: NDArray[np.floating[Any]], scores: NDArray[np.floating[Any]], iou_threshold: float) -> NDArray[np.int64]:
     """Greedy non-maximum suppression.
 
     Candidates are taken by falling score, equal scores by rising index. Each one taken removes all later ones that
@@ -76,7 +79,7 @@ def nms(boxes: np.ndarray, scores: np.ndarray, iou_threshold: float) -> np.ndarr
     return np.array(kept, np.int64)
 
 
-def _overlap(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _overlap(a: NDArray[np.float64], b: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Areas of intersection and union of boxes given as (4, ...) coordinates, broadcast against each other."""
     width = np.minimum(a[2], b[2])
     width -= np.maximum(a[0], b[0])
@@ -87,12 +90,12 @@ def _overlap(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return shared, _area(a) + _area(b) - shared
 
 
-def _area(corners: np.ndarray) -> np.ndarray:
-    area: np.ndarray = np.maximum(corners[2] - corners[0], 0) * np.maximum(corners[3] - corners[1], 0)
+def _area(corners: NDArray[np.float64]) -> NDArray[np.float64]:
+    area: NDArray[np.float64] = np.maximum(corners[2] - corners[0], 0) * np.maximum(corners[3] - corners[1], 0)
     return area
 
 
-def _check_boxes(boxes: np.ndarray) -> np.ndarray:
+def _check_boxes(boxes: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
     boxes = np.asarray(boxes, np.float64)
     if boxes.ndim != 2 or boxes.shape[1] != 4:
         raise InvalidGeometry(f"expected boxes (n, 4) xyxy, got shape {boxes.shape}")

@@ -10,9 +10,10 @@ import contextlib
 import io
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from ..errors import InvalidImage
@@ -40,7 +41,7 @@ _TURNS = {
 }
 
 
-def load_image(source: str | Path | bytes) -> np.ndarray:
+def load_image(source: str | Path | bytes) -> NDArray[np.uint8]:
     """Decode a picture into ``(H, W, 3) uint8`` RGB, turned upright as its EXIF orientation says.
 
     Greys are repeated over the channels; of 16 bits the upper 8 stay; CMYK goes through Pillow's plain conversion;
@@ -62,7 +63,7 @@ def load_image(source: str | Path | bytes) -> np.ndarray:
         return _upright(picture, orientation)
 
 
-def check_image(image: object) -> np.ndarray:
+def check_image(image: object) -> NDArray[np.uint8]:
     """Return ``image`` itself if it is a ``(H, W, 3) uint8`` array with at least one pixel.
 
     Raises:
@@ -96,7 +97,7 @@ def _shape_cure(shape: tuple[int, ...]) -> str:
     return "reshape it"
 
 
-def _values(image: np.ndarray) -> str:
+def _values(image: NDArray[Any]) -> str:
     if image.size == 0 or not np.issubdtype(image.dtype, np.number) or np.iscomplexobj(image):
         return ""
     if not np.isfinite(image).all():
@@ -164,7 +165,7 @@ def _orientation(picture: Image.Image) -> int:
         return 1
 
 
-def _upright(picture: Image.Image, orientation: int) -> np.ndarray:
+def _upright(picture: Image.Image, orientation: int) -> NDArray[np.uint8]:
     """Convert and turn strip by strip, so that besides the decoder only the result holds a whole picture."""
     width, height = picture.size
     sideways = orientation in (5, 6, 7, 8)
@@ -182,7 +183,7 @@ def _upright(picture: Image.Image, orientation: int) -> np.ndarray:
     return upright
 
 
-def _rgb(strip: Image.Image) -> np.ndarray:
+def _rgb(strip: Image.Image) -> NDArray[np.uint8]:
     if strip.mode.startswith("I;16"):
         grey = (np.asarray(strip) >> 8).astype(np.uint8)
         return np.repeat(grey[:, :, None], 3, axis=2)

@@ -14,7 +14,10 @@ the right of the picture, row 1 through the crown, row 2 out along the nose.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 
 from ..errors import InvalidGeometry
 
@@ -23,7 +26,7 @@ __all__ = ["euler_angles", "geodesic_deg", "rotation_from_6d"]
 _GIMBAL = 1e-6  # below this cosine of the yaw, pitch and roll turn about the same axis
 
 
-def rotation_from_6d(six: np.ndarray) -> np.ndarray:
+def rotation_from_6d(six: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
     """Orthonormalise two vectors into a rotation: x = n(a), z = n(x × b), y = z × x are its columns.
 
     Source: Zhou et al. 2019, "On the Continuity of Rotation Representations in Neural Networks"; the order of
@@ -47,7 +50,7 @@ def rotation_from_6d(six: np.ndarray) -> np.ndarray:
     return np.stack([x, np.cross(z, x), z], axis=-1)
 
 
-def euler_angles(rotation: np.ndarray) -> np.ndarray:
+def euler_angles(rotation: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
     """Yaw, pitch and roll of a rotation, see above for their signs.
 
     yaw = atan2(-R20, c), pitch = atan2(R21, R22), roll = atan2(R10, R00) with c = sqrt(R00² + R10²), the cosine of
@@ -72,7 +75,7 @@ def euler_angles(rotation: np.ndarray) -> np.ndarray:
     return np.degrees(np.stack([yaw, pitch, roll], axis=-1))
 
 
-def geodesic_deg(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+def geodesic_deg(a: NDArray[np.floating[Any]], b: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
     """The angle of the rotation that takes a to b, by its half, which is accurate near 0 where arccos is not.
 
     sin(t/2) = |A - B| / sqrt(8), with the Frobenius norm, and cos(t/2) = sqrt(1 + tr(A Bᵀ)) / 2.
@@ -90,17 +93,17 @@ def geodesic_deg(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     a, b = _check_rotation(a), _check_rotation(b)
     sine = np.linalg.norm(a - b, axis=(-2, -1)) / np.sqrt(8)
     cosine = np.sqrt(np.maximum(1 + (a * b).sum(axis=(-2, -1)), 0)) / 2
-    degrees: np.ndarray = np.degrees(2 * np.arctan2(sine, cosine))
+    degrees: NDArray[np.float64] = np.degrees(2 * np.arctan2(sine, cosine))
     return degrees
 
 
-def _unit(vector: np.ndarray) -> np.ndarray:
+def _unit(vector: NDArray[np.float64]) -> NDArray[np.float64]:
     length = np.linalg.norm(vector, axis=-1, keepdims=True)
     sound = (length > 1e-8) & np.isfinite(length)
     return np.divide(vector, length, out=np.full_like(vector, np.nan), where=sound)
 
 
-def _check_rotation(rotation: np.ndarray) -> np.ndarray:
+def _check_rotation(rotation: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
     rotation = np.asarray(rotation, np.float64)
     if rotation.shape[-2:] != (3, 3):
         raise InvalidGeometry(f"expected rotations (..., 3, 3), got shape {rotation.shape}")

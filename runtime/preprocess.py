@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 
 from ..contract import InputSpec
 from ..errors import InvalidContract, InvalidGeometry, InvalidImage
@@ -12,7 +15,7 @@ from .resample import MAX_BOX, UNITS, box_mean, stretch
 __all__ = ["letterbox", "to_source", "to_tensor"]
 
 
-def letterbox(image: np.ndarray, size: tuple[int, int]) -> tuple[np.ndarray, float]:
+def letterbox(image: NDArray[np.uint8], size: tuple[int, int]) -> tuple[NDArray[np.uint8], float]:
     """Scale a picture, aspect kept, to fill ``size`` from the top-left; what is left at the right or bottom is 0.
 
     The rule, in whole numbers throughout (``//`` rounds down, also below 0), the same bytes in every language:
@@ -49,7 +52,7 @@ def letterbox(image: np.ndarray, size: tuple[int, int]) -> tuple[np.ndarray, flo
     return canvas, p / q
 
 
-def _positions(count: int, q: int, pk: int) -> np.ndarray:
+def _positions(count: int, q: int, pk: int) -> NDArray[np.int64]:
     odd = 2 * np.arange(count, dtype=np.int64) + 1
     return (UNITS * (odd * q - pk) + pk) // (2 * pk)
 
@@ -65,7 +68,7 @@ def check_size(size: tuple[int, int]) -> tuple[int, int]:
     return int(size[0]), int(size[1])
 
 
-def to_source(points: np.ndarray, scale: float) -> np.ndarray:
+def to_source(points: NDArray[np.floating[Any]], scale: float) -> NDArray[np.float64]:
     """Take coordinates from the letterboxed picture back to the picture it was made from.
 
     ``(x + 1/2) / scale - 1/2`` for each coordinate, so it serves points (..., 2) and boxes (..., 4) alike.
@@ -81,7 +84,7 @@ def to_source(points: np.ndarray, scale: float) -> np.ndarray:
     return (np.asarray(points, np.float64) + 0.5) / scale - 0.5
 
 
-def to_tensor(images: np.ndarray, spec: InputSpec) -> np.ndarray:
+def to_tensor(images: NDArray[np.uint8], spec: InputSpec) -> NDArray[Any]:
     """Lay pictures out as the input tensor that a contract asks for.
 
     Channels are put in the order ``spec.color``; then, only where the spec says other than 0 and 1, mean is
@@ -117,7 +120,7 @@ def to_tensor(images: np.ndarray, spec: InputSpec) -> np.ndarray:
     return tensor
 
 
-def _check_batch(images: np.ndarray, spec: InputSpec) -> None:
+def _check_batch(images: NDArray[np.uint8], spec: InputSpec) -> None:
     came = f"{getattr(images, 'shape', type(images).__qualname__)} {getattr(images, 'dtype', '')}".strip()
     if not isinstance(images, np.ndarray) or images.ndim != 4 or images.shape[3] != 3 or images.dtype != np.uint8:
         raise InvalidImage(f"expected pictures (N, H, W, 3) uint8 RGB, got {came}; stack them with np.stack")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 
 import numpy as np
+from numpy.typing import NDArray
 
 #: Positions count in 1/256 pixel.
 UNITS = 256
@@ -19,7 +20,7 @@ MAX_BOX = 256
 _CHUNK = 1 << 16  # values summed at a time: they stay in a core's cache and cost no memory worth counting
 
 
-def box_mean(image: np.ndarray, k: int) -> np.ndarray:
+def box_mean(image: NDArray[np.uint8], k: int) -> NDArray[np.uint8]:
     """Shrink by a whole factor: pixel (y, x) is the mean of rows k*y .. k*y + k - 1 and columns k*x .. k*x + k - 1.
 
     A box that hangs over the right or bottom edge takes the mean of the pixels it has. The mean of n values with
@@ -46,7 +47,7 @@ def box_mean(image: np.ndarray, k: int) -> np.ndarray:
     return small
 
 
-def _mean_rows(rows: np.ndarray, box_height: int, k: int, out: np.ndarray) -> None:
+def _mean_rows(rows: NDArray[np.uint8], box_height: int, k: int, out: NDArray[np.uint8]) -> None:
     width = rows.shape[1]
     sums = rows.reshape(-1, box_height, 3 * width).sum(axis=1, dtype=np.uint16)  # at most 256 * 255
     whole = width // k
@@ -56,7 +57,7 @@ def _mean_rows(rows: np.ndarray, box_height: int, k: int, out: np.ndarray) -> No
         _mean_columns(sums[:, 3 * k * whole :], box_height, width % k, out[:, whole:])
 
 
-def _mean_columns(sums: np.ndarray, box_height: int, box_width: int, out: np.ndarray) -> None:
+def _mean_columns(sums: NDArray[np.uint16], box_height: int, box_width: int, out: NDArray[np.uint8]) -> None:
     """Sum box_width neighbours per channel and divide. The product with 0s and 1s is a sum that BLAS does fast."""
     n = box_height * box_width
     totals = sums.reshape(-1, 3 * box_width).astype(np.float32) @ _channel_sum(box_width)
@@ -66,11 +67,11 @@ def _mean_columns(sums: np.ndarray, box_height: int, box_width: int, out: np.nda
 
 
 @functools.lru_cache(maxsize=64)
-def _channel_sum(pixels: int) -> np.ndarray:
+def _channel_sum(pixels: int) -> NDArray[np.float32]:
     return np.tile(np.eye(3, dtype=np.float32), (pixels, 1))
 
 
-def stretch(image: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+def stretch(image: NDArray[np.uint8], rows: NDArray[np.int64], columns: NDArray[np.int64]) -> NDArray[np.uint8]:
     """Sample a grid of ``rows`` x ``columns``, bilinearly; beyond an edge the edge's pixels go on.
 
     With r = row & 255, c = column & 255 and p the pixels at ``row >> 8``, ``column >> 8`` and their successors:
@@ -95,7 +96,7 @@ def stretch(image: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndar
     return ((total + np.uint32(32768)) >> np.uint32(16)).astype(np.uint8).reshape(len(rows), len(columns), 3)
 
 
-def sample(image: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+def sample(image: NDArray[np.uint8], rows: NDArray[np.int64], columns: NDArray[np.int64]) -> NDArray[np.uint8]:
     """Sample n single points by the formula of ``stretch``; pixels outside the picture count as 0.
 
     Args:
