@@ -16,10 +16,14 @@ import zipfile
 from email import message_from_bytes
 from importlib import metadata
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+
+if TYPE_CHECKING:
+    from pocketface.export import Exported
 
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
@@ -177,10 +181,9 @@ def test_a_command_that_needs_an_extra_names_it(clean: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
-def test_an_exported_onnx_runs_on_the_declared_packages(clean: Path, tmp_path: Path) -> None:
-    export = (sys.executable, "-m", "pocketface", "export", "facelivtv2_xs", "--format", "onnx", "--out", tmp_path)
-    made = run(*export, cwd=tmp_path, PYTHONPATH=os.environ["PYTHONPATH"])
-    assert made.returncode == 0, made.stderr
+def test_an_exported_onnx_runs_on_the_declared_packages(
+    clean: Path, exports: dict[tuple[str, str, str], Exported]
+) -> None:
     code = """
 import sys
 import numpy as np
@@ -188,6 +191,7 @@ from pocketface.runtime.embedder import Embedder
 crops = np.random.default_rng(0).integers(0, 256, (2, 112, 112, 3), np.uint8)
 print(np.linalg.norm(Embedder(sys.argv[1]).embed(crops), axis=1).tolist())
 """
-    done = run(clean / "bin" / "python", "-c", code, next(tmp_path.glob("*.onnx")), cwd=clean)
+    path = exports["facelivtv2_xs", "onnx", "float32"].artifact.path
+    done = run(clean / "bin" / "python", "-c", code, path, cwd=clean)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == pytest.approx([1, 1], abs=1e-5)
