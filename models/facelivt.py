@@ -89,9 +89,10 @@ class MHSA(nn.Module):
         batch, _, height, width = x.shape
         maps = self.qkv_proj(x).permute(0, 2, 3, 1)
         heads = maps.reshape(batch, height * width, self.HEADS, -1).transpose(1, 2)  # (B, heads, N, q + k + v)
-        query, key, value = heads.split(self.widths, 3)
-        attention = torch.softmax(query @ key.transpose(2, 3) * self.KEY**-0.5, 3)  # (B, heads, N, N)
-        mixed = (attention @ value).transpose(1, 2)  # (B, N, heads, C/2)
+        # heads join the batch, as TFLite's batched product transposes its operand for free in three dimensions only
+        query, key, value = heads.flatten(0, 1).split(self.widths, 2)
+        attention = torch.softmax(query @ key.transpose(1, 2) * self.KEY**-0.5, 2)  # (B * heads, N, N)
+        mixed = (attention @ value).unflatten(0, (batch, self.HEADS)).transpose(1, 2)  # (B, N, heads, C/2)
         return self.out_proj(mixed.reshape(batch, height, width, -1).permute(0, 3, 1, 2))  # type: ignore[no-any-return]
 
 

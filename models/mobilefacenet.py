@@ -30,9 +30,9 @@ class AffinePReLU(nn.Module):
     """
 
     def __init__(self, slope: Tensor) -> None:
-        """``slope`` is (C,)."""
+        """``slope`` is (C,); it is kept as (1, C, 1, 1), which TFLite's converter broadcasts without a transpose."""
         super().__init__()
-        self.weight = nn.Parameter(slope[:, None, None])
+        self.weight = nn.Parameter(slope[None, :, None, None])
 
     def forward(self, x: Tensor) -> Tensor:
         """Shape stays."""
