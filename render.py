@@ -70,7 +70,7 @@ def print_section(section: Section, console: Console | None = None) -> None:
 
 def _console() -> Console:
     console = Console()
-    return console if console.is_terminal else Console(width=160)  # in a log, the reader's window is not ours to guess
+    return console if console.is_terminal else Console(width=240)  # in a log, the reader's window is not ours to guess
 
 
 def _table(section: Section) -> Table:
