@@ -78,7 +78,7 @@ def _table(section: Section) -> Table:
     for column in section.columns:
         cells = [_text(column, row.get(column.key)) for row in section.rows]
         width = None if column.kind == "text" else max((len(cell) for cell in cells), default=0)  # never cut a figure
-        right = column.kind in ("number", "bytes")
+        right = column.kind in ("number", "count", "bytes")
         table.add_column(column.heading, justify="right" if right else "left", min_width=width, overflow="fold")
     for row in section.rows:
         table.add_row(*(_text(column, row.get(column.key)) for column in section.columns))

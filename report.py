@@ -35,8 +35,9 @@ class Column(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         key: the key of a row, with the unit as its suffix: ``latency_ms``.
         name: what the tables call it.
         unit: shown behind the name.
-        kind: ``text``, ``number``, ``bytes`` (an int, shown in kB or MB), ``sha256`` (hex, shown short), or
-            ``verdict``: True if a check held, False if not, None if it was not made.
+        kind: ``text``, ``number``, ``count`` (shown in thousands, millions or billions), ``bytes`` (shown in kB or
+            MB), ``sha256`` (hex, shown short), or ``verdict``: True if a check held, False if not, None if it was not
+            made.
         spec: how to show a number, a format specification such as ``.2f``; four digits if empty.
         bar: whether the page draws numbers as bars that share one scale.
     """
@@ -44,7 +45,7 @@ class Column(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     key: str
     name: str
     unit: str = ""
-    kind: Literal["text", "number", "bytes", "sha256", "verdict"] = "text"
+    kind: Literal["text", "number", "count", "bytes", "sha256", "verdict"] = "text"
     spec: str = ""
     bar: bool = False
 
@@ -61,6 +62,8 @@ class Column(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
             return MISSING
         if self.kind == "bytes":
             return _size(float(value))
+        if self.kind == "count":
+            return _count(float(value))
         if self.kind == "sha256":
             return str(value)[:12]
         if self.kind == "number" and not isinstance(value, str):
@@ -205,3 +208,10 @@ def artifact_section(artifacts: Sequence[Artifact]) -> Section:
 
 def _size(size_bytes: float) -> str:
     return f"{size_bytes / 1e6:,.2f} MB" if size_bytes >= 1e6 else f"{size_bytes / 1e3:,.1f} kB"
+
+
+def _count(count: float) -> str:
+    for unit, prefix in ((1e9, " G"), (1e6, " M"), (1e3, " k")):
+        if count >= 0.9995 * unit:  # so that 999,600 is 1.00 M, not 1000 k
+            return f"{count / unit:#.3g}{prefix}".replace(". ", " ")
+    return f"{count:g}"

@@ -35,8 +35,8 @@ def models(task: Any, as_json: bool) -> None:
         Column(key="model", name="model"),
         Column(key="task", name="task"),
         Column(key="input", name="input"),
-        Column(key="parameters", name="parameters", kind="number"),
-        Column(key="macs", name="MACs", kind="number"),
+        Column(key="parameters", name="parameters", kind="count"),
+        Column(key="macs", name="MACs", kind="count"),
         Column(key="summary", name="what it is"),
     ]
     show("Models", columns, rows, as_json)
