@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 Picture = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
 GREEN, ORANGE = (64, 200, 120), (255, 150, 40)
-AXES = ((230, 70, 70), (70, 200, 90), (70, 120, 240))  # x to the right, y down, z out of the face
+AXES = ((230, 70, 70), (70, 200, 90), (70, 120, 240))  # to the side, through the crown, along the nose
 
 
 def draw_faces(image: Picture, faces: Sequence[DetectedFace], color: tuple[int, int, int] = GREEN) -> Picture:
@@ -60,6 +60,6 @@ def _draw_axes(
     length: float,
     width: int,
 ) -> None:
-    for axis, color in zip(rotation.T, AXES, strict=True):
-        tip = nose + length * axis[:2]
+    for axis, color in zip(rotation, AXES, strict=True):
+        tip = nose + length * axis[:2] * (1, -1)  # the camera's y points up, the picture's down
         pen.line((*(float(v) for v in nose), *(float(v) for v in tip)), fill=color, width=width)

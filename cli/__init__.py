@@ -10,10 +10,13 @@ from typing import Any, NoReturn
 import click
 
 from .. import __version__
-from ..errors import PocketfaceError
+from ..errors import MissingExtra, PocketfaceError
 from . import faces, tooling
 
 __all__ = ["cli"]
+
+#: Modules that only the extra `export` brings; the verbs of whoever makes models import them when they run.
+TOOLS = {"torch", "safetensors", "onnx", "onnxscript", "litert_torch", "coremltools", "jinja2"}
 
 
 class Verbs(click.Group):
@@ -32,13 +35,23 @@ class Verbs(click.Group):
         except click.ClickException as e:
             e.show()
             sys.exit(e.exit_code)
-        except PocketfaceError as e:
-            click.echo(f"pocketface: {e}", err=True)
+        except (PocketfaceError, ModuleNotFoundError) as e:
+            click.echo(f"pocketface: {_missing_tool(e) or e}", err=True)
             sys.exit(1)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """In the order of work rather than of the alphabet."""
         return list(self.commands)
+
+
+def _missing_tool(error: Exception) -> MissingExtra | None:
+    """What to install for a tool that is not there; a missing module that no extra brings is a bug and goes on."""
+    if not isinstance(error, ModuleNotFoundError):
+        return None
+    package = (error.name or "").partition(".")[0]
+    if package not in TOOLS:
+        raise error
+    return MissingExtra(package.replace("_", "-"), "export", "run this command")
 
 
 def _interrupt(*_: object) -> NoReturn:
