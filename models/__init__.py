@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import facelivt, facelivtv2, mobilefacenet  # noqa: F401  (importing a family registers its networks)
+from . import facelivt, facelivtv2, mobilefacenet, mos  # noqa: F401  (importing a family registers its networks)
 from .count import macs, parameters
 from .registry import ModelSpec, create_model, list_models, model_spec, register_model
 from .reparam import reparameterize
