@@ -21,12 +21,10 @@ class BlobFile:
     """A weight file, read whole.
 
     Raises:
-        InvalidModel: no such file, not a weight file, or of another version.
+        InvalidModel: not a weight file, or of another version.
     """
 
     def __init__(self, path: Path) -> None:
-        if not path.is_file():
-            raise InvalidModel(f"the program refers to the weight file {path}, which does not exist")
         self._path, self._data = path, path.read_bytes()
         if len(self._data) < _HEADER.size:
             raise InvalidModel(f"{path}: a weight file of {len(self._data)} bytes, its header alone has {_HEADER.size}")

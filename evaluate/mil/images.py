@@ -46,8 +46,11 @@ def image_inputs(description: Any) -> dict[str, ImageInput]:
     """The image inputs in a ``ModelDescription`` message, by name.
 
     Raises:
-        UnsupportedModel: an image that is not RGB or BGR, or an image as output.
+        UnsupportedModel: an image that is not RGB or BGR, an image as output, or several functions in one model,
+            each of which has inputs of its own.
     """
+    if description.functions:
+        raise UnsupportedModel(f"the model has functions {[f.name for f in description.functions]}, expected one")
     outputs = [o.name for o in description.output if o.type.WhichOneof("Type") == "imageType"]
     if outputs:
         raise UnsupportedModel(f"the outputs {outputs} are images, expected tensors")

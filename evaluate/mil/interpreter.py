@@ -17,7 +17,8 @@ from ...errors import InvalidContract, InvalidModel, UnsupportedModel
 from .elements import Array
 from .images import ImageInput, image_inputs
 from .package import Package
-from .plan import Plan, Step, make_plan
+from .plan import Plan, Step
+from .planner import make_plan
 from .values import TensorType
 
 Observer = Callable[[str, Array], None]
@@ -117,6 +118,8 @@ def _compute(step: Step, values: Mapping[str, torch.Tensor]) -> list[torch.Tenso
     except (InvalidModel, UnsupportedModel) as e:
         raise type(e)(f"{step.op} {step.outputs[0][0]!r}: {e}") from e
     several = results if isinstance(results, tuple) else (results,)
+    if len(several) != len(step.outputs):
+        raise InvalidModel(f"{step.op} {step.outputs[0][0]!r} gives {len(several)} results, not {len(step.outputs)}")
     rounded = [kind.element.round(r) for (_, kind), r in zip(step.outputs, several, strict=True)]
     for (name, kind), tensor in zip(step.outputs, rounded, strict=True):
         if not kind.fits(tuple(tensor.shape)):

@@ -39,12 +39,13 @@ def _scalar(kind: type, value: Array) -> Any:
     return _several(kind, value)[0]
 
 
-#: Annotation -> how to turn a constant into it; None for what stays a tensor.
+#: Annotation -> how to turn a constant into it; None for what is taken as it is.
 _CONVERTERS: dict[Any, Callable[[Array], Any] | None] = {
     Tensor: None,
     list[Tensor]: None,
-    **{kind: functools.partial(_scalar, kind) for kind in (int, float, bool, str)},
-    **{list[kind]: functools.partial(_several, kind) for kind in (int, float, bool)},  # type: ignore[valid-type]
+    Array: None,
+    **{kind: functools.partial(_scalar, kind) for kind in _ACCEPTS},
+    **{list[kind]: functools.partial(_several, kind) for kind in _ACCEPTS},  # type: ignore[valid-type]
 }
 
 
@@ -80,24 +81,23 @@ KERNELS: dict[str, Kernel] = {}
 
 
 def op(function: Function) -> Function:
-    """Enter a function into the table under its own name, less a trailing underscore."""
-    return register(function.__name__.rstrip("_"), function)
+    """Enter a function into the table under its own name."""
+    return register(function.__name__, function)
 
 
 def register(name: str, function: Function) -> Function:
     """Enter a function into the table."""
-    hints = typing.get_type_hints(function)
-    KERNELS[name] = Kernel(
-        function,
-        {p.name: _parameter(hints[p.name], p.default) for p in inspect.signature(function).parameters.values()},
-    )
+    KERNELS[name] = describe(function)
     return function
 
 
+def describe(function: Callable[..., Any]) -> Kernel:
+    """Read a function's parameters from its signature."""
+    hints = typing.get_type_hints(function)
+    signature = inspect.signature(function).parameters
+    return Kernel(function, {name: _parameter(hints[name], p.default) for name, p in signature.items()})
+
+
 def _parameter(hint: Any, default: Any) -> Parameter:
-    wanted = [h for h in typing.get_args(hint) if h is not type(None)] if _is_optional(hint) else [hint]
+    wanted = [h for h in typing.get_args(hint) if h is not type(None)] if default is None else [hint]
     return Parameter(_CONVERTERS[wanted[0]], wanted[0] == list[Tensor], default)
-
-
-def _is_optional(hint: Any) -> bool:
-    return type(None) in typing.get_args(hint)

@@ -49,10 +49,6 @@ class Package:
             self._files[file] = BlobFile(_inside(self.path, self._model.parent, file.removeprefix(_MODEL_PATH)))
         return self._files[file].read(offset, element, count)
 
-    def forget_weights(self) -> None:
-        """Release the weight files, once every constant has been read."""
-        self._files.clear()
-
 
 def _model_file(path: Path) -> Path:
     manifest = path / "Manifest.json"
@@ -69,9 +65,16 @@ def _model_file(path: Path) -> Path:
 
 
 def _inside(package: Path, folder: Path, name: str) -> Path:
+    """An existing file of the package, by a name that somebody else wrote."""
     file = folder / name
-    if not file.resolve().is_relative_to(package.resolve()):
-        raise InvalidModel(f"{package}: the path {name!r} leads out of the package")
+    try:
+        if not file.resolve().is_relative_to(package.resolve()):
+            raise InvalidModel(f"{package}: the path {name!r} leads out of the package")
+        exists = file.is_file()
+    except (OSError, ValueError) as e:  # longer than a path may be, or with a zero byte
+        raise InvalidModel(f"{package}: {name!r} cannot be a path: {e}") from e
+    if not exists:
+        raise InvalidModel(f"{package}: there is no file {name!r} in it, which its manifest or program names")
     return file
 
 
@@ -79,8 +82,6 @@ def _parse(file: Path) -> Any:
     coremltools()  # its __init__ runs before its messages can be had, and must be quiet
     from coremltools.proto import Model_pb2
 
-    if not file.is_file():
-        raise InvalidModel(f"{file}: the manifest names this file, which does not exist")
     spec = Model_pb2.Model()
     try:
         spec.ParseFromString(file.read_bytes())

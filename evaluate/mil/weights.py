@@ -6,17 +6,21 @@ does the same per block, with element types narrower than a byte. Every result i
 
 from __future__ import annotations
 
-import inspect
 import math
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 
 from ...errors import InvalidModel, UnsupportedModel
 from .elements import Array, Element
+from .kernels import Kernel, describe
 
 _BITS = {bits: Element(f"uint{bits}", np.uint8, bits, None, None) for bits in (1, 2, 4, 6, 8)}  # type: ignore[arg-type]
+
+
+def const(val: Array) -> tuple[Array, ...]:
+    """A plain constant."""
+    return (val,)
 
 
 def affine_dequantize(quantized_data: Array, zero_point: Array, scale: Array, axis: Array) -> tuple[Array, ...]:
@@ -135,9 +139,9 @@ def _unpack(packed: Array, bits: int, shape: Array) -> Array:
     return _BITS[bits].unpack(packed.tobytes(), count).reshape(sizes)
 
 
-#: Operation -> the function that computes all of its outputs.
-CONSTEXPR: Mapping[str, Callable[..., tuple[Array, ...]]] = {
-    f"constexpr_{function.__name__}": function
+#: Operation -> the function that computes all of its results, as arrays.
+CONSTEXPR: dict[str, Kernel] = {"const": describe(const)} | {
+    f"constexpr_{function.__name__}": describe(function)
     for function in (
         affine_dequantize,
         blockwise_shift_scale,
@@ -148,8 +152,3 @@ CONSTEXPR: Mapping[str, Callable[..., tuple[Array, ...]]] = {
         sparse_to_dense,
     )
 }
-
-
-def parameters(op: str) -> Mapping[str, Any]:
-    """The parameters of a ``constexpr`` operation."""
-    return inspect.signature(CONSTEXPR[op]).parameters

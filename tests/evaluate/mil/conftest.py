@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from pocketface.evaluate.mil import Interpreter, open_package
+from pocketface.evaluate.mil.ops import KERNELS
 from pocketface.evaluate.mil.quiet import coremltools
 
 ct = coremltools()
@@ -85,3 +86,37 @@ def feeds() -> Callable[..., dict[str, Any]]:
         return found
 
     return make
+
+
+@pytest.fixture
+def check_operation(build: Any, feeds: Any) -> Callable[..., None]:
+    """Compare a program that uses an operation with an oracle that is given float64 for float32."""
+
+    def check(
+        op: str,
+        shapes: Sequence[tuple[int, ...]],
+        program: Callable[..., Any],
+        oracle: Callable[..., Any],
+        target: str = "iOS16",
+        dtypes: Sequence[str] | None = None,
+    ) -> None:
+        interpreter = build(program, shapes, target=target, dtypes=dtypes)
+        assert op in interpreter.operations  # else coremltools has replaced it, and nothing is tested
+        feed = feeds(interpreter)
+        wanted = oracle(*(a.astype(np.float64) if a.dtype == np.float32 else a for a in feed.values()))
+        answers = list(interpreter.run(feed).values())
+        for ours, theirs in zip(answers, wanted if isinstance(wanted, tuple) else (wanted,), strict=True):
+            assert ours.shape == np.shape(theirs)
+            np.testing.assert_allclose(ours, theirs, rtol=2e-6, atol=1e-6)
+
+    return check
+
+
+@pytest.fixture
+def operations_of() -> Callable[..., set[str]]:
+    """``operations_of("shapes", ...)``: names of all operations that these modules define."""
+
+    def names(*modules: str) -> set[str]:
+        return {op for op, kernel in KERNELS.items() if kernel.function.__module__.split(".")[-1] in modules}
+
+    return names

@@ -13,7 +13,7 @@ import pytest
 from coremltools.converters.mil import Builder as mb  # noqa: N813
 from coremltools.proto import Model_pb2
 
-from pocketface.errors import InvalidModel, UnsupportedModel
+from pocketface.errors import InvalidContract, InvalidModel, UnsupportedModel
 from pocketface.evaluate.mil import open_package
 
 MODEL = "Data/com.apple.CoreML/model.mlmodel"
@@ -76,6 +76,10 @@ def weight_type(change: Callable[[Any], Any]) -> Callable[[Path], None]:
     return in_model(lambda spec: change(weight_of(spec).type.tensorType))
 
 
+def add_result(spec: Any) -> None:
+    block(spec).operations[0].outputs.add().CopyFrom(operation(spec, "relu").outputs[0])
+
+
 def relu(change: Callable[[Any], Any]) -> Callable[[Path], None]:
     return in_model(lambda spec: change(operation(spec, "relu")))
 
@@ -90,14 +94,16 @@ DAMAGE: list[tuple[str, Callable[[Path], Any], str]] = [
     ("manifest not JSON", rewrite("Manifest.json", lambda _: b"{"), "does not name the model"),
     ("manifest without root", rewrite("Manifest.json", lambda _: b"{}"), "does not name the model"),
     ("manifest of a list", rewrite("Manifest.json", lambda _: b"[1]"), "does not name the model"),
-    ("no model", lambda p: (p / MODEL).unlink(), "does not exist"),
+    ("no model", lambda p: (p / MODEL).unlink(), "there is no file"),
     ("path upwards", relocate("../../other/model.mlmodel"), "leads out of the package"),
     ("absolute path", relocate("/etc/hostname"), "leads out of the package"),
+    ("a zero byte in a path", relocate("model\0"), "cannot be a path"),
+    ("a path too long", relocate("m" * 5000), "cannot be a path"),
     ("path of another type", relocate(7), "must be text"),
     ("truncated model", rewrite(MODEL, lambda data: data[:-9]), "damaged or truncated"),
     ("empty model", rewrite(MODEL, lambda _: b""), "not an ML Program but of type None"),
     ("another model", in_model(lambda s: s.neuralNetwork.SetInParent()), "not an ML Program but of type neuralNetwork"),
-    ("no weights", lambda p: (p / WEIGHTS).unlink(), "does not exist"),
+    ("no weights", lambda p: (p / WEIGHTS).unlink(), "there is no file"),
     ("truncated weights", rewrite(WEIGHTS, lambda data: data[:-4]), "truncated"),
     ("wrong sentinel", rewrite(WEIGHTS, lambda data: data.replace(SENTINEL, b"None")), "sentinel"),
     ("offset past the end", blob("offset", 1 << 40), "the file ends at"),
@@ -108,7 +114,10 @@ DAMAGE: list[tuple[str, Callable[[Path], Any], str]] = [
     ("rank without dimensions", weight_type(lambda t: setattr(t, "rank", 9)), "rank 9"),
     ("never computed", relu(lambda o: setattr(o.inputs["x"].arguments[0], "name", "no")), "'no' is used before"),
     ("two values for one", relu(lambda o: o.inputs["x"].arguments.add(name="x")), "x takes one value, got 2"),
-    ("name given twice", relu(lambda o: setattr(o.outputs[0], "name", "x")), "'x' is given twice"),
+    ("name given twice", relu(lambda o: setattr(o.outputs[0], "name", "x")), "name that is already taken"),
+    ("no result", relu(lambda o: o.outputs.pop()), "it has no result"),
+    ("constant without value", in_model(lambda s: block(s).operations[0].attributes.pop("val")), "lacks val"),
+    ("two results for one", in_model(add_result), "2 are declared"),
     ("output unknown", in_model(lambda s: block(s).outputs.append("no")), "output 'no' is never computed"),
     ("operand missing", in_model(lambda s: operation(s, "conv").inputs.pop("weight")), "lacks weight"),
     ("no block for the opset", main(lambda f: setattr(f, "opset", "CoreML99")), "no block"),
@@ -171,6 +180,7 @@ def test_blocks_inside_an_operation_are_refused(package: Path) -> None:
     ("change", "reason"),
     [
         (lambda s: s.mlProgram.functions["other"].CopyFrom(s.mlProgram.functions.pop("main")), r"only \['other'\]"),
+        (lambda s: s.description.functions.add(name="embed"), r"functions \['embed'\]"),
         (lambda s: setattr(weight_of(s).type.tensorType, "dataType", 12), "float64"),
         (lambda s: setattr(s.mlProgram.functions["main"].inputs[0].type.tensorType, "dataType", 13), "bfloat16"),
         (lambda s: s.mlProgram.functions["main"].inputs[0].type.listType.SetInParent(), "listType"),
@@ -192,3 +202,17 @@ def test_a_declared_shape_that_is_not_computed_is_refused(package: Path) -> None
         UnsupportedModel, match=r"gave shape \(1, 4, 3, 5\), the program declares float32\(1, 4, 3, 4\)"
     ):
         interpreter.run({"x": np.zeros((1, 3, 5, 7))})
+
+
+@pytest.mark.parametrize("file", [MODEL, WEIGHTS, "Manifest.json"])
+def test_a_damaged_byte_is_harmless_or_refused(package: Path, file: str) -> None:
+    """Wherever a byte is damaged, nothing else than our own two errors comes of it."""
+    sound = (package / file).read_bytes()
+    refused = 0
+    for at in range(0, len(sound), 7):
+        (package / file).write_bytes(sound[:at] + bytes([sound[at] ^ (1 << at % 8)]) + sound[at + 1 :])
+        try:
+            open_package(package).run({"x": np.ones((1, 3, 5, 7))})
+        except (InvalidModel, UnsupportedModel, InvalidContract):
+            refused += 1
+    assert refused
