@@ -1,0 +1,21 @@
+"""The verbs of whoever validates accuracy: one subcommand per protocol, each in a file ``evaluate_<protocol>.py``."""
+
+from __future__ import annotations
+
+import click
+
+from . import evaluate_verification
+
+#: In the order of `--help`; a protocol is one file and one entry here.
+PROTOCOLS: tuple[click.Command, ...] = (evaluate_verification.verification,)
+
+
+@click.group()
+def evaluate() -> None:
+    """Run a protocol of the field on exported files: accuracy in decisions, with intervals and counts."""
+
+
+for protocol in PROTOCOLS:
+    evaluate.add_command(protocol)
+
+COMMANDS = (evaluate,)
