@@ -1,6 +1,7 @@
 """The exception tree. Every error that pocketface raises on purpose is one of these.
 
     PocketfaceError
+    ├── InvalidData       a data set, a list or an annotation that is missing, malformed or empty
     ├── InvalidImage      a picture that cannot be read, or has the wrong shape, type or size
     ├── InvalidGeometry   landmarks, boxes or rotations of the wrong shape, not finite, or degenerate
     ├── InvalidContract   a contract with an unknown key or version, or values that do not fit together
@@ -22,6 +23,7 @@ __all__ = [
     "EmbeddingMismatch",
     "ExportError",
     "InvalidContract",
+    "InvalidData",
     "InvalidGeometry",
     "InvalidImage",
     "InvalidModel",
@@ -35,6 +37,10 @@ __all__ = [
 
 class PocketfaceError(Exception):
     """The root of the tree."""
+
+
+class InvalidData(PocketfaceError):
+    """A data set, a list of pairs or an annotation file that is missing, malformed or empty."""
 
 
 class InvalidImage(PocketfaceError):
