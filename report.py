@@ -71,11 +71,18 @@ class Column(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return str(value)
 
 
-class Picture(msgspec.Struct, frozen=True):
-    """A PNG or JPEG file's bytes, and what it shows."""
+class Picture(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A PNG or JPEG file's bytes, and what it shows.
+
+    Attributes:
+        title: what it shows.
+        data: the file's bytes.
+        plot: dark ink on white, which the page turns over for a reader of dark pages; False for a photograph.
+    """
 
     title: str
     data: bytes
+    plot: bool = False
 
     @property
     def url(self) -> str:
@@ -130,6 +137,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         title: what was run.
         summary: one or two sentences for a reader who reads no further.
+        command: what to type to get the same again; empty if nobody typed anything.
         sections: the results.
         environment: where they were measured.
         created: when, in UTC, ISO 8601.
@@ -137,6 +145,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 
     title: str
     summary: str = ""
+    command: str = ""
     sections: Sequence[Section] = ()
     environment: Environment = msgspec.field(default_factory=current_environment)
     created: str = msgspec.field(default_factory=lambda: datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"))

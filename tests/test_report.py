@@ -247,3 +247,14 @@ def test_the_environment_tells_versions_and_nothing_about_the_person() -> None:
     assert platform.node() not in text or len(platform.node()) < 3
     assert str(Path.home()) not in text
     assert f'"{getpass.getuser()}"' not in text
+
+
+def test_the_page_begins_with_the_command_and_turns_plots_over_on_dark() -> None:
+    section = Section(title="s", pictures=[Picture("a curve", png(), plot=True), Picture("a face", png())])
+    made = Report(title="t", command="pocketface evaluate <x> --json", sections=[section])
+    page = to_html(made)
+    assert "pocketface evaluate &lt;x&gt; --json" in page.split("</header>")[0]
+    assert [attrs.get("class") for tag, attrs in Page(page).tags if tag == "figure"] == ["plot", None]
+    data = json.loads(made.to_json())
+    assert data["command"] == made.command
+    assert [picture.get("plot", False) for picture in data["sections"][0]["pictures"]] == [True, False]
