@@ -77,6 +77,7 @@ class Detector:
     ) -> None:
         self._session = Session(model, Detection, backend, threads)
         self.artifact, self.contract = self._session.artifact, self._session.contract
+        self.task, self.backend = self._session.task, self._session.backend.name
         self.size = size or (self.contract.input.height, self.contract.input.width)
         self._check_size()
 

@@ -38,6 +38,7 @@ class Embedder:
     ) -> None:
         self._session = Session(model, Recognition, backend, threads)
         self.artifact, self.contract = self._session.artifact, self._session.contract
+        self.task, self.backend = self._session.task, self._session.backend.name
 
     @property
     def fingerprint(self) -> str:
@@ -75,8 +76,30 @@ class Embedder:
             InvalidImage: crops of another shape or type.
             UnsupportedModel: the engine fails, or answers NaN or zeros.
         """
+        vectors = self.raw(crops)
+        self._session.require_finite("embedding", vectors)
+        lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+        if not lengths.all():
+            raise UnsupportedModel(
+                f"{self.artifact.path}: an embedding of zeros, which has no direction; its weights are damaged"
+            )
+        unit: NDArray[np.float32] = vectors / lengths  # even what the graph normalised: float16 is off by 1e-3
+        return unit
+
+    def raw(self, crops: NDArray[np.uint8] | list[NDArray[np.uint8]]) -> NDArray[np.float32]:
+        """What the network itself answers for crops as :meth:`embed` takes them: of any length, and NaN where it fails.
+
+        For programs that judge a network. Where the graph does not normalise, the length tells of a crop's quality.
+
+        Returns:
+            ``(N, D) float32``.
+
+        Raises:
+            InvalidImage: crops of another shape or type.
+            UnsupportedModel: the engine fails.
+        """
         batch = self._checked(crops)
-        parts = [self._vectors(batch[i : i + _AT_ONCE]) for i in range(0, len(batch), _AT_ONCE)]
+        parts = [self._answer(batch[i : i + _AT_ONCE]) for i in range(0, len(batch), _AT_ONCE)]
         return np.concatenate([np.empty((0, self._session.task.embedding_size), np.float32), *parts])
 
     def _checked(self, crops: NDArray[np.uint8] | list[NDArray[np.uint8]]) -> NDArray[np.uint8]:
@@ -93,16 +116,9 @@ class Embedder:
             raise InvalidImage(f"expected crops uint8 {wanted}, got {batch.dtype} {batch.shape}; use align()")
         return batch
 
-    def _vectors(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def _answer(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
         vectors = self._session.run(crops)["embedding"]
         if vectors.shape != (len(crops), self._session.task.embedding_size):
             wanted = f"({len(crops)}, {self._session.task.embedding_size})"
             raise InvalidContract(f"{self.artifact.path}: an embedding of shape {vectors.shape}, expected {wanted}")
-        self._session.require_finite("embedding", vectors)
-        lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-        if not lengths.all():
-            raise UnsupportedModel(
-                f"{self.artifact.path}: an embedding of zeros, which has no direction; its weights are damaged"
-            )
-        unit: NDArray[np.float32] = vectors / lengths  # even what the graph normalised: float16 is off by 1e-3
-        return unit
+        return vectors
