@@ -13,12 +13,13 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import msgspec
 
 from .contract import ModelContract
-from .embedded import read_embedded
+from .embedded import read_embedded, write_embedded
 from .errors import InvalidContract, InvalidModel, OutputError
 
 #: File suffix -> the format's name.
@@ -100,6 +101,29 @@ def write_sidecar(path: Path, contract: ModelContract, parent: str | None = None
     with atomic(sidecar_path(path)) as temporary:
         temporary.write_bytes(text + b"\n")
     return Artifact(path, contract, sha256, size_bytes, parent)
+
+
+def replace_contract(artifact: Artifact, contract: ModelContract) -> Artifact:
+    """Write another contract into a model file and beside it; its graph and weights stay byte for byte.
+
+    The file's SHA-256 changes with it; the old one becomes its parent.
+
+    Raises:
+        InvalidContract: the contract holds values that could not be read back.
+        InvalidModel: the file is not what it was when it was loaded, or damaged.
+        OutputError: the folder cannot be written to; the old file stands.
+    """
+    ModelContract.from_json(contract.to_json())
+    with atomic(artifact.path) as temporary:
+        copy = partial(shutil.copytree, copy_function=shutil.copyfile) if artifact.path.is_dir() else shutil.copyfile
+        copy(artifact.path, temporary)
+        if digest(temporary)[0] != artifact.sha256:
+            raise InvalidModel(f"{artifact.path}: altered since it was loaded; load it again")
+        had_one = read_embedded(temporary) is not None
+        write_embedded(temporary, contract.to_json())
+        if had_one:  # an interrupt between the two renames then leaves a file that still loads
+            sidecar_path(artifact.path).unlink(missing_ok=True)
+    return write_sidecar(artifact.path, contract, artifact.sha256)
 
 
 def sidecar_path(path: Path) -> Path:

@@ -34,6 +34,7 @@ ARCFACE_TEMPLATE: FivePoints = (
 
 Side = Annotated[int, msgspec.Meta(ge=1, le=8192)]
 Share = Annotated[float, msgspec.Meta(ge=0.0, le=1.0)]
+Cosine = Annotated[float, msgspec.Meta(ge=-1.0, le=1.0)]
 Triple = tuple[float, float, float]
 
 
@@ -70,6 +71,48 @@ class InputSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
             raise ValueError(f"{self.height} x {self.width} is not a multiple of size_step {self.size_step}")
 
 
+class Threshold(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Where to draw the line for one false accept rate: two faces pass for one person if their cosine reaches it.
+
+    Attributes:
+        far: the share of pairs of two people that may pass.
+        score: the lowest cosine at which no more of them passed.
+        score_interval: where that lies with 95 % confidence, by drawing other people of the same kind.
+        tar: the share of pairs of one person that passed.
+    """
+
+    far: Annotated[float, msgspec.Meta(gt=0.0, le=0.5)]
+    score: Cosine
+    score_interval: tuple[Cosine, Cosine]
+    tar: Share
+
+
+class Calibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Thresholds of one file, precision and all, and what they were measured on.
+
+    Attributes:
+        thresholds: from the most lenient to the strictest.
+        data: the data set's name.
+        data_fingerprint: hex SHA-256 over its pictures and who is in them.
+        genuine, impostors: number of pairs of one person and of two.
+        identities: number of people; 0 where the data are pairs without names.
+        backend: the engine that it was measured with.
+    """
+
+    thresholds: Annotated[tuple[Threshold, ...], msgspec.Meta(min_length=1)]
+    data: str
+    data_fingerprint: Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}$")]
+    genuine: Annotated[int, msgspec.Meta(ge=1)]
+    impostors: Annotated[int, msgspec.Meta(ge=1)]
+    identities: Annotated[int, msgspec.Meta(ge=0)]
+    backend: str
+
+    def __post_init__(self) -> None:
+        fars, scores = [t.far for t in self.thresholds], [t.score for t in self.thresholds]
+        if fars != sorted(set(fars), reverse=True) or scores != sorted(scores):
+            raise ValueError(f"thresholds must go from lenient to strict, got FAR {fars} at scores {scores}")
+
+
 class Recognition(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag="recognition"):
     """What a recogniser needs and gives.
 
@@ -77,11 +120,17 @@ class Recognition(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
         embedding_size: length of the embedding.
         normalized: whether the graph already divides the embedding by its L2 norm.
         template: where the five landmarks must lie in the input, in its pixels.
+        calibration: thresholds measured with exactly this file; absent until they are.
+        compatible: other precisions of the same network whose embeddings were shown to decide alike with this file's;
+            absent until there are any.
     """
 
     embedding_size: Annotated[int, msgspec.Meta(ge=1, le=65536)]
     normalized: bool = True
     template: FivePoints = ARCFACE_TEMPLATE
+    # absent, not null, so that a release that does not know them still reads the files that have none
+    calibration: Calibration | msgspec.UnsetType = msgspec.UNSET
+    compatible: tuple[str, ...] | msgspec.UnsetType = msgspec.UNSET
 
 
 class Detection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag="detection"):

@@ -1,4 +1,4 @@
-"""Find the contract inside a model file, with the standard library alone.
+"""Find and replace the contract inside a model file, with the standard library alone.
 
 A phone's runtime, and ours, must be able to read a contract without onnx, flatbuffers or coremltools. Where it lies:
 
@@ -11,17 +11,16 @@ from __future__ import annotations
 
 import io
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Sequence
 from pathlib import Path
 
 from .errors import InvalidModel
+from .wire import encode_field, fields, put
 
 #: Name of the entry that holds the contract, in every format.
 KEY = "pocketface"
 #: Longest contract that is read, in bytes.
 MAX_BYTES = 1 << 20
-
-Wire = tuple[int, memoryview]
 
 
 def read_embedded(path: Path) -> str | None:
@@ -39,26 +38,68 @@ def read_embedded(path: Path) -> str | None:
     return text
 
 
-def append_zip(model: bytes, text: str) -> bytes:
-    """TFLite bytes followed by a ZIP archive with the contract; the same input gives the same bytes."""
+def write_embedded(path: Path, text: str) -> None:
+    """Put a contract's JSON text into a model file, in the place of the one inside if there is one.
+
+    Everything else in the file stays as it is, byte for byte. The file is overwritten: give a copy.
+
+    Raises:
+        InvalidModel: the file is damaged, so that the place cannot be found.
+    """
+    try:
+        _WRITERS[path.suffix](path, text)
+    except Exception as e:
+        raise InvalidModel(f"{path}: damaged {path.suffix} file: {e}") from e
+
+
+def append_zip(model: bytes, text: str, others: Sequence[tuple[zipfile.ZipInfo, bytes]] = ()) -> bytes:
+    """TFLite bytes followed by a ZIP archive with the contract; the same input gives the same bytes.
+
+    Args:
+        model: the flatbuffer.
+        text: the contract.
+        others: entries that stand before it: labels and the like.
+    """
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
+        for info, content in others:
+            archive.writestr(info, content)
         archive.writestr(zipfile.ZipInfo(f"{KEY}.json"), text)
     return model + buffer.getvalue()
 
 
 def _onnx(path: Path) -> str | None:
-    return _entry(14, memoryview(path.read_bytes()))
+    return _entry(_ONNX[0], memoryview(path.read_bytes()))
+
+
+def _write_onnx(path: Path, text: str) -> None:
+    path.write_bytes(put(memoryview(path.read_bytes()), _ONNX, _pair(text), _is_ours))
 
 
 def _tflite(path: Path) -> str | None:
-    data = path.read_bytes()
-    if data[4:8] != b"TFL3":
-        raise ValueError("no TFLite identifier at byte 4")
+    data = _tflite_bytes(path)
     if not zipfile.is_zipfile(io.BytesIO(data)):
         return None
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         return _bounded(archive, f"{KEY}.json")
+
+
+def _write_tflite(path: Path, text: str) -> None:
+    data = _tflite_bytes(path)
+    others, end = [], len(data)
+    if zipfile.is_zipfile(io.BytesIO(data)):
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            entries = archive.infolist()
+            others = [(entry, archive.read(entry)) for entry in entries if entry.filename != f"{KEY}.json"]
+            end = min((entry.header_offset for entry in entries), default=archive.start_dir)
+    path.write_bytes(append_zip(data[:end], text, others))
+
+
+def _tflite_bytes(path: Path) -> bytes:
+    data = path.read_bytes()
+    if data[4:8] != b"TFL3":
+        raise ValueError("no TFLite identifier at byte 4")
+    return data
 
 
 def _bounded(archive: zipfile.ZipFile, name: str) -> str | None:
@@ -70,62 +111,44 @@ def _bounded(archive: zipfile.ZipFile, name: str) -> str | None:
 
 
 def _coreml(path: Path) -> str | None:
-    model = path / "Data" / "com.apple.CoreML" / "model.mlmodel"
-    if not model.is_file():
-        raise ValueError("no Data/com.apple.CoreML/model.mlmodel in it")
-    for field, description in _fields(memoryview(model.read_bytes())):
-        if field == 2:
-            for inner, metadata in _fields(description):
-                if inner == 100:
-                    return _entry(100, metadata)
+    description, metadata, entries = _COREML
+    for field, described in fields(memoryview(_specification(path).read_bytes())):
+        if field == description:
+            for inner, told in fields(described):
+                if inner == metadata:
+                    return _entry(entries, told)
     return None
 
 
+def _write_coreml(path: Path, text: str) -> None:
+    model = _specification(path)
+    model.write_bytes(put(memoryview(model.read_bytes()), _COREML, _pair(text), _is_ours))
+
+
+def _specification(path: Path) -> Path:
+    model = path / "Data" / "com.apple.CoreML" / "model.mlmodel"
+    if not model.is_file():
+        raise ValueError("no Data/com.apple.CoreML/model.mlmodel in it")
+    return model
+
+
+#: The numbers of the protobuf fields that lead to the repeated {1: key, 2: value} messages.
+_ONNX, _COREML = (14,), (2, 100, 100)
 _READERS = {".onnx": _onnx, ".tflite": _tflite, ".mlpackage": _coreml}
+_WRITERS = {".onnx": _write_onnx, ".tflite": _write_tflite, ".mlpackage": _write_coreml}
 
 
 def _entry(field: int, message: memoryview) -> str | None:
     """The value of our key among repeated {1: key, 2: value} messages of protobuf field ``field``."""
-    for number, body in _fields(message):
-        if number == field:
-            pair = dict(_fields(body))
-            if bytes(pair.get(1, b"")) == KEY.encode():
-                return bytes(pair.get(2, b"")).decode()
+    for number, body in fields(message):
+        if number == field and _is_ours(body):
+            return bytes(dict(fields(body)).get(2, b"")).decode()
     return None
 
 
-#: Wire types of fixed size -> bytes.
-_FIXED = {1: 8, 5: 4}
+def _is_ours(entry: memoryview) -> bool:
+    return bytes(dict(fields(entry)).get(1, b"")) == KEY.encode()
 
 
-def _fields(message: memoryview) -> Iterator[Wire]:
-    """Number and content of a protobuf message's length-delimited fields; the others are passed over."""
-    at = 0
-    while at < len(message):
-        tag, at = _varint(message, at)
-        kind = tag & 7
-        if kind == 0:
-            _, at = _varint(message, at)
-            continue
-        if kind == 2:
-            size, at = _varint(message, at)
-        elif kind in _FIXED:
-            size = _FIXED[kind]
-        else:
-            raise ValueError(f"wire type {kind} is not protobuf")
-        if at + size > len(message):
-            raise ValueError(f"a field claims {size} bytes, {len(message) - at} are left")
-        if kind == 2:
-            yield tag >> 3, message[at : at + size]
-        at += size
-
-
-def _varint(message: memoryview, at: int) -> tuple[int, int]:
-    value = 0
-    for shift in range(0, 70, 7):
-        byte = message[at]
-        at += 1
-        value |= (byte & 127) << shift
-        if byte < 128:
-            return value, at
-    raise ValueError("a number has more than ten bytes")
+def _pair(text: str) -> bytes:
+    return encode_field(1, KEY.encode()) + encode_field(2, text.encode())

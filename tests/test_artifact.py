@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pocketface.artifact import atomic, digest, load_artifact, sidecar_path, write_sidecar
+from pocketface.artifact import atomic, digest, load_artifact, replace_contract, sidecar_path, write_sidecar
 from pocketface.contract import InputSpec, ModelContract, Recognition
 from pocketface.embedded import append_zip
 from pocketface.errors import InvalidContract, InvalidModel, OutputError
@@ -161,6 +161,44 @@ def test_a_contract_that_could_not_be_read_back_is_not_written(model: Path) -> N
     with pytest.raises(InvalidContract):
         write_sidecar(model, contract(fingerprint="not a digest"))
     assert sidecar_path(model).read_bytes() == before
+
+
+def test_another_contract_goes_inside_and_beside_and_names_its_parent(model: Path, package: Path) -> None:
+    for path in (model, package):
+        before = load_artifact(path)
+        changed = replace_contract(before, contract(trained=True))
+        assert load_artifact(path) == changed
+        assert changed.contract == contract(trained=True)
+        assert changed.parent == before.sha256 != changed.sha256
+        sidecar_path(path).unlink()
+        assert load_artifact(path).contract == changed.contract
+    assert model.read_bytes().startswith(TFLITE)
+    assert (package / "Data" / "com.apple.CoreML" / "weights" / "weight.bin").read_bytes() == b"weights"
+    assert {p.name for p in model.parent.iterdir()} == {"net.tflite", "net.mlpackage"}
+
+
+def test_a_contract_goes_only_into_the_file_that_was_loaded(model: Path) -> None:
+    artifact = load_artifact(model)
+    model.write_bytes(model.read_bytes() + b"\0")
+    before = model.read_bytes()
+    with pytest.raises(InvalidModel, match="altered since it was loaded"):
+        replace_contract(artifact, contract(trained=True))
+    with pytest.raises(InvalidContract):
+        replace_contract(artifact, contract(fingerprint="not a digest"))
+    assert model.read_bytes() == before
+
+
+def test_an_interrupt_between_file_and_sidecar_leaves_a_file_that_loads(
+    model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    artifact = load_artifact(model)
+    monkeypatch.setattr("pocketface.artifact.write_sidecar", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        replace_contract(artifact, contract(trained=True))
+    assert load_artifact(model).contract == contract(trained=True)
 
 
 def written(path: Path) -> object:

@@ -8,7 +8,15 @@ import random
 import msgspec
 import pytest
 
-from pocketface.contract import ARCFACE_TEMPLATE, Detection, InputSpec, ModelContract, Recognition
+from pocketface.contract import (
+    ARCFACE_TEMPLATE,
+    Calibration,
+    Detection,
+    InputSpec,
+    ModelContract,
+    Recognition,
+    Threshold,
+)
 from pocketface.errors import InvalidContract
 
 
@@ -36,8 +44,17 @@ def detector(decoder: str = "pixels") -> ModelContract:
     return recognizer(task=Detection(decoder=decoder), outputs={n: n for n in names})
 
 
+def calibrated(*thresholds: tuple[float, float]) -> ModelContract:
+    made = tuple(Threshold(far=far, score=s, score_interval=(s - 0.1, s + 0.1), tar=0.9) for far, s in thresholds)
+    counts = {"genuine": 10, "impostors": 20, "identities": 3}
+    data = Calibration(thresholds=made, data="faces", data_fingerprint="cd" * 32, backend="onnxruntime", **counts)
+    return recognizer(task=Recognition(embedding_size=4, calibration=data, compatible=("float32",)))
+
+
 @pytest.mark.parametrize(
-    "contract", [recognizer(), detector(), detector("yunet")], ids=["embedding", "pixels", "yunet"]
+    "contract",
+    [recognizer(), detector(), detector("yunet"), calibrated((1e-2, 0.3), (1e-3, 0.4))],
+    ids=["embedding", "pixels", "yunet", "calibrated"],
 )
 def test_json_gives_back_the_same_contract(contract: ModelContract) -> None:
     assert ModelContract.from_json(contract.to_json()) == contract
@@ -49,6 +66,23 @@ def test_json_is_canonical_whatever_order_the_keys_came_in() -> None:
     shuffled = dict(reversed(json.loads(text).items()))
     assert ModelContract.from_json(json.dumps(shuffled, indent=3)).to_json() == text
     assert text == json.dumps(json.loads(text), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def test_what_was_not_measured_is_absent() -> None:
+    """So that a release that knows no thresholds reads the files that have none."""
+    assert not {"calibration", "compatible"} & json.loads(recognizer().to_json())["task"].keys()
+    assert not recognizer().task.calibration
+
+
+def test_thresholds_go_from_lenient_to_strict() -> None:
+    for wrong in [((1e-3, 0.4), (1e-2, 0.3)), ((1e-2, 0.4), (1e-3, 0.3)), ((1e-2, 0.4), (1e-2, 0.4))]:
+        with pytest.raises(ValueError, match="from lenient to strict"):
+            calibrated(*wrong)
+    text = calibrated((1e-2, 0.3)).to_json()
+    for old, new in {'"far":0.01': '"far":0', '"score":0.3': '"score":1.3', '"genuine":10': '"genuine":0'}.items():
+        assert old in text
+        with pytest.raises(InvalidContract):
+            ModelContract.from_json(text.replace(old, new))
 
 
 def test_template_is_the_published_one() -> None:

@@ -10,10 +10,11 @@ import sys
 import zipfile
 from pathlib import Path
 
+import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from pocketface.embedded import KEY, MAX_BYTES, append_zip, read_embedded
+from pocketface.embedded import KEY, MAX_BYTES, append_zip, read_embedded, write_embedded
 from pocketface.errors import InvalidModel
 
 TEXT = '{"name": "Zoë 顔"}'
@@ -50,7 +51,7 @@ def mlpackage(folder: Path, model: bytes) -> Path:
 def coreml_bytes(props: dict[str, str]) -> bytes:
     """Model.description.metadata.userDefined, as Core ML's Model.proto numbers them."""
     entries = b"".join(field(100, field(1, k.encode()) + field(2, v.encode())) for k, v in props.items())
-    return b"\x08\x07" + field(2, field(1, b"input") + field(100, field(1, b"short") + entries))
+    return b"\x08\x07" + field(2, field(1, field(1, b"input")) + field(100, field(1, b"short") + entries))
 
 
 def write(folder: Path, suffix: str, data: bytes) -> Path:
@@ -92,6 +93,68 @@ def test_mlpackage_written_by_coremltools(tmp_path: Path) -> None:
     )
     subprocess.run([sys.executable, "-c", code, tmp_path / "spec"], check=True, capture_output=True)
     assert read_embedded(mlpackage(tmp_path, (tmp_path / "spec").read_bytes())) == TEXT
+
+
+def test_another_contract_is_put_into_onnx_and_all_else_stays(tmp_path: Path) -> None:
+    for props in ({"other": "1", KEY: "old", "last": "2"}, {"other": "1"}):
+        path = write(tmp_path, ".onnx", onnx_bytes(props))
+        before = onnx.load(path)
+        write_embedded(path, TEXT)
+        assert read_embedded(path) == TEXT
+        after = onnx.load(path)
+        assert {p.key: p.value for p in after.metadata_props} == {**props, KEY: TEXT}
+        for model in (before, after):
+            del model.metadata_props[:]
+        assert after == before
+        again = path.read_bytes()
+        write_embedded(path, TEXT)
+        assert path.read_bytes() == again
+
+
+def test_of_two_entries_with_our_key_one_is_left(tmp_path: Path) -> None:
+    old = field(14, field(1, KEY.encode()) + field(2, b"old"))
+    path = write(tmp_path, ".onnx", old + b"\x08\x07" + old)
+    write_embedded(path, TEXT)
+    assert path.read_bytes() == field(14, field(1, KEY.encode()) + field(2, TEXT.encode())) + b"\x08\x07"
+
+
+def test_another_contract_is_put_behind_tflite_and_other_entries_stay(tmp_path: Path) -> None:
+    labels = io.BytesIO()
+    with zipfile.ZipFile(labels, "w") as archive:
+        archive.writestr("labels.txt", "face")
+    for before in (TFLITE, append_zip(TFLITE, "old" * 99), TFLITE + labels.getvalue()):
+        path = write(tmp_path, ".tflite", before)
+        write_embedded(path, TEXT)
+        assert read_embedded(path) == TEXT
+        assert path.read_bytes().startswith(TFLITE + b"PK")
+    with zipfile.ZipFile(path) as archive:
+        assert archive.namelist() == ["labels.txt", f"{KEY}.json"]
+        assert archive.read("labels.txt") == b"face"
+
+
+def test_another_contract_is_put_into_a_package_and_coremltools_finds_it(tmp_path: Path) -> None:
+    sound = coreml_bytes({"other": "1", KEY: "old"})
+    bare = b"\x08\x07" + field(2, field(1, field(1, b"input")))
+    for name, data in {"with": sound, "without": bare, "empty": b""}.items():
+        path = mlpackage(tmp_path / name, data)
+        write_embedded(path, TEXT)
+        assert read_embedded(path) == TEXT
+    code = (
+        "import sys, pathlib; from coremltools.proto import Model_pb2\n"
+        "told = Model_pb2.Model.FromString(pathlib.Path(sys.argv[1]).read_bytes()).description.metadata.userDefined\n"
+        "print(ascii(sorted(told.items())))"
+    )
+    spec = tmp_path / "with" / "net.mlpackage" / "Data" / "com.apple.CoreML" / "model.mlmodel"
+    told = subprocess.run([sys.executable, "-c", code, spec], check=True, capture_output=True, text=True).stdout
+    assert told.strip() == ascii([("other", "1"), (KEY, TEXT)])
+
+
+@pytest.mark.parametrize(("suffix", "data"), [(".onnx", b"\xff" * 64), (".tflite", b"PK" + TFLITE)])
+def test_nothing_is_put_into_a_damaged_file(tmp_path: Path, suffix: str, data: bytes) -> None:
+    path = write(tmp_path, suffix, data)
+    with pytest.raises(InvalidModel, match="damaged"):
+        write_embedded(path, TEXT)
+    assert path.read_bytes() == data
 
 
 def zipped(**info: object) -> bytes:

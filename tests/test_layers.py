@@ -16,7 +16,7 @@ import pocketface
 ROOT = Path(__file__).resolve().parent.parent
 #: From the ground up. A part may import from the rows below its own, and from itself.
 LAYERS = (
-    ("errors",),
+    ("errors", "wire"),
     ("contract", "embedded", "environment"),
     ("artifact",),
     ("report",),

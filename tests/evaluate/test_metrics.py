@@ -102,7 +102,7 @@ def test_how_many_may_pass_does_not_hang_on_rounding(pairs, far, count):
 
 
 def field_protocol(scores, same, folds):
-    """The field's: squared distances of unit vectors, d < t, t of 0, 0.01 ... 3.99, the first best of the nine folds."""
+    """The field's: squared distances of unit vectors, d < t, t of 0, 0.01 ... 3.99, the first best of nine folds."""
     distances, thresholds = 2 - 2 * scores.astype(np.float64), np.arange(0, 4, 0.01)
     accuracies = []
     for k in np.unique(folds):
