@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import click
 
-from . import evaluate_verification
+from . import evaluate_detection, evaluate_verification
 
 #: In the order of `--help`; a protocol is one file and one entry here.
-PROTOCOLS: tuple[click.Command, ...] = (evaluate_verification.verification,)
+PROTOCOLS: tuple[click.Command, ...] = (evaluate_verification.verification, evaluate_detection.detection)
 
 
 @click.group()
