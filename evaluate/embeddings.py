@@ -190,7 +190,7 @@ def _key(images: ImageSet, embedder: Embedder, detector: Detector | None, flip: 
         result="embeddings",
         release=__version__,
         images=images.fingerprint,
-        part=(place.start, place.stop),
+        part=[(sample.name, sample.aligned) for sample in images.samples[place.start : place.stop]],
         embedder=_identity(embedder),
         detector=_identity(detector) if detector else None,
         size=detector.size if detector else None,

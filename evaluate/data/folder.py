@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
-from .shelf import Read, Span, is_picture, relative
+from .shelf import Read, Span, is_picture
 
 
 class FolderShelf:
@@ -17,16 +17,20 @@ class FolderShelf:
 
     def names(self) -> list[str]:
         """Their paths from the folder on, sorted; hidden files and folders do not count."""
-        found = (file.relative_to(self.path) for file in self.path.rglob("*") if is_picture(file.name))
+        files = (file for file in self.path.rglob("*") if is_picture(file.name) and not file.is_dir())
+        found = (file.relative_to(self.path) for file in files)
         return sorted(f.as_posix() for f in found if not any(part.startswith(".") for part in f.parts))
 
     def find(self, name: str) -> Read | None:
         """How to read a file below the folder; None if there is none, or if the name leads out of the folder."""
-        inside = relative(name)
-        if inside is None or "\0" in inside:
-            return None
-        file = self.path / inside
-        try:
-            return Span(file, 0, file.stat().st_size) if file.is_file() else None
-        except OSError:  # a name too long for the file system
-            return None
+        for inside in dict.fromkeys((name, name.replace("\\", "/"))):  # as CSV files from Windows have it
+            parts = PurePosixPath(inside)
+            if "\0" in inside or parts.is_absolute() or ".." in parts.parts:
+                continue
+            file = self.path / parts
+            try:
+                if file.is_file():
+                    return Span(file, 0, file.stat().st_size)
+            except OSError:  # a name too long for the file system
+                continue
+        return None

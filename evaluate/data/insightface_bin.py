@@ -17,7 +17,6 @@ from ...errors import InvalidData
 from .pairs import Pair
 from .shelf import Span
 
-_MARK = object()
 #: Instructions with bytes -> how far behind the instruction the bytes begin.
 _BYTES = {"BINBYTES": 5, "SHORT_BINBYTES": 2, "BINBYTES8": 9, "BINSTRING": 5, "SHORT_BINSTRING": 2}
 _BOOLS = {"NEWTRUE": True, "NEWFALSE": False}
@@ -60,6 +59,7 @@ def _lists(path: Path, content: object) -> tuple[list[Span], list[int]]:
 
 def _walk(path: Path, instructions: Iterable[tuple[Any, Any, int | None]]) -> object:
     stack: list[Any] = []
+    marks: list[int] = []  # heights of the stack
     memo: dict[int, Any] = {}
     for instruction, value, position in instructions:
         name = instruction.name
@@ -71,7 +71,7 @@ def _walk(path: Path, instructions: Iterable[tuple[Any, Any, int | None]]) -> ob
             memo[len(memo) if name == "MEMOIZE" else value] = stack[-1]
         elif name in _GETS:
             stack.append(memo[value])
-        elif name not in _NOTHING and not _build(name, stack):
+        elif name not in _NOTHING and not _build(name, stack, marks):
             asked = f"{name} {value}".replace("\n", " ").strip() if value is not None else name
             raise InvalidData(
                 f"{path}: refused: its pickle wants {asked[:80]!r} at byte {position}, and only lists, tuples, bytes "
@@ -81,22 +81,20 @@ def _walk(path: Path, instructions: Iterable[tuple[Any, Any, int | None]]) -> ob
     return content
 
 
-def _build(name: str, stack: list[Any]) -> bool:
+def _build(name: str, stack: list[Any], marks: list[int]) -> bool:
     """Lists and tuples; False for an instruction that is not known."""
     if name == "MARK":
-        stack.append(_MARK)
+        marks.append(len(stack))
     elif name == "EMPTY_LIST":
         stack.append([])
     elif name == "LIST":
-        stack.append(_since_mark(stack))
+        stack.append(_above(stack, marks.pop()))
     elif name == "TUPLE":
-        stack.append(tuple(_since_mark(stack)))
+        stack.append(tuple(_above(stack, marks.pop())))
     elif name in _TUPLES:
-        count = _TUPLES[name]
-        items = [stack.pop() for _ in range(count)]
-        stack.append(tuple(reversed(items)))
+        stack.append(tuple(_above(stack, len(stack) - _TUPLES[name])))
     elif name in ("APPEND", "APPENDS"):
-        items = _since_mark(stack) if name == "APPENDS" else [stack.pop()]
+        items = _above(stack, marks.pop() if name == "APPENDS" else len(stack) - 1)
         if not isinstance(stack[-1], list):
             raise ValueError(f"{name} to what is no list")
         stack[-1].extend(items)
@@ -105,8 +103,10 @@ def _build(name: str, stack: list[Any]) -> bool:
     return True
 
 
-def _since_mark(stack: list[Any]) -> list[Any]:
-    place = len(stack) - 1 - stack[::-1].index(_MARK)
-    items = stack[place + 1 :]
-    del stack[place:]
+def _above(stack: list[Any], height: int) -> list[Any]:
+    """Take off everything above a height."""
+    if not 0 <= height <= len(stack):
+        raise ValueError("more is taken than was given")
+    items = stack[height:]
+    del stack[height:]
     return items

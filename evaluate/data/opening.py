@@ -15,7 +15,7 @@ from .labels import Labels, identity_of_folder, read_columns, read_identities
 from .lfw import identity_of_name, place_lfw, read_lfw
 from .pairs import Pair, join_pairs
 from .samples import ImageSet, PairSet
-from .shelf import Shelf
+from .shelf import Shelf, named
 from .tar_shards import TarShelf
 
 _LISTS = {".txt", ".csv", ".bin"}
@@ -71,9 +71,10 @@ def open_images(
     names = shelf.names()
     labels = _labels(path, identity_of_folder, identities, columns, scheme)
     problems = [*shelf.problems, *labels.strangers(names), *labels.faults(names)]
-    entries = [
-        Entry(name, read, labels.identity(name), labels.columns(name)) for name in names if (read := shelf.find(name))
-    ]
+    reads = {name: shelf.find(name) for name in names}
+    if lost := [name for name, read in reads.items() if read is None]:
+        problems.append(f"{len(lost)} names lead to no file: {named(lost)}")
+    entries = [Entry(name, read, labels.identity(name), labels.columns(name)) for name, read in reads.items() if read]
     return assemble(path.name, entries, aligned=aligned, problems=problems, strict=strict)
 
 

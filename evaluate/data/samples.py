@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 
 import msgspec
 import numpy as np
@@ -57,6 +57,17 @@ class ImageSet:
         """Hex SHA-256 over ``fingerprint`` and who is in which picture; results about identities depend on both."""
         labels = [(s.identity, sorted(s.columns.items())) for s in self.samples]
         return hashlib.sha256(self.fingerprint.encode() + msgspec.json.encode(labels)).hexdigest()
+
+    def derive(self, how: str, samples: Iterable[Sample]) -> ImageSet:
+        """A set made from this one: some of its pictures, or changed ones.
+
+        Args:
+            how: names the change with all its settings; with this set's fingerprint it gives the new one, so two
+                changes of one name would be taken for each other by a cache.
+            samples: the new pictures.
+        """
+        made = hashlib.sha256(f"{self.fingerprint}\0{how}".encode()).hexdigest()
+        return replace(self, name=f"{self.name}, {how}", samples=tuple(samples), fingerprint=made)
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -92,9 +91,3 @@ def read_text(path: Path) -> str:
         raise InvalidData(f"{path}: cannot be read: {e.strerror or e}") from e
     except UnicodeError as e:
         raise InvalidData(f"{path}: expected text in UTF-8: {e}") from e
-
-
-def relative(name: str) -> str | None:
-    """A name as shelves have it, or None for one that would lead out of a folder."""
-    parts = PurePosixPath(name.replace(os.sep, "/").replace("\\", "/"))
-    return None if parts.is_absolute() or ".." in parts.parts else parts.as_posix()

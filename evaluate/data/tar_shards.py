@@ -46,7 +46,7 @@ class TarShelf:
 
     def find(self, name: str) -> Read | None:
         """How to read a member."""
-        return self._members.get(name.replace("\\", "/").removeprefix("./"))
+        return self._members.get(name) or self._members.get(name.replace("\\", "/").removeprefix("./"))
 
 
 def _members(shard: Path) -> Iterator[tuple[str, Span | None]]:
