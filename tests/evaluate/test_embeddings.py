@@ -1,0 +1,300 @@
+"""Each picture is embedded once, whatever happens; failures are named; a killed run goes on where it was."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pocketface.artifact import Artifact
+from pocketface.contract import InputSpec, ModelContract, Recognition
+from pocketface.errors import InvalidData, InvalidImage, UnsupportedModel
+from pocketface.evaluate import embeddings
+from pocketface.evaluate.cache import Cache
+from pocketface.evaluate.data import Image, ImageSet, Sample
+from pocketface.evaluate.embeddings import embed_images
+from pocketface.runtime.backends import FakeBackend
+from pocketface.runtime.embedder import Embedder
+
+SIDE = 112
+
+
+def picture(seed: int) -> Image:
+    return np.random.default_rng(seed).integers(0, 256, (SIDE, SIDE, 3), np.uint8)
+
+
+def corner(tensor: np.ndarray) -> np.ndarray:
+    """A network: the top-left pixel less 100, and its red once more, so that a picture can be told by its vector."""
+    values = tensor[:, :, 0, 0]
+    return np.concatenate([values - 100, values[:, :1]], axis=1).astype(np.float32)
+
+
+def artifact() -> Artifact:
+    spec = InputSpec(name="image", layout="NCHW", height=SIDE, width=SIDE, dynamic_batch=True)
+    task = Recognition(embedding_size=4, normalized=False)
+    values = {"outputs": {"embedding": "embedding"}, "fingerprint": "ab" * 32, "weights": "", "trained": True}
+    return Artifact(Path("fake.onnx"), ModelContract(model="fake", task=task, input=spec, **values), "0" * 64, 0)
+
+
+def network(answer: Callable[[np.ndarray], np.ndarray] = corner) -> tuple[Embedder, FakeBackend]:
+    backend = FakeBackend(lambda feeds: {"embedding": answer(feeds["image"])})
+    return Embedder(artifact(), backend=backend), backend
+
+
+def images(count: int, broken: tuple[int, ...] = ()) -> ImageSet:
+    def read(i: int) -> Image:
+        if i in broken:
+            raise InvalidImage("broken")
+        return picture(i)
+
+    samples = (Sample(f"{i}.jpg", lambda i=i: read(i), True) for i in range(count))  # type: ignore[misc]
+    return ImageSet("set", tuple(samples), "cd" * 32)
+
+
+def expected(count: int) -> np.ndarray:
+    raw = corner(np.stack([picture(i) for i in range(count)]).transpose(0, 3, 1, 2).astype(np.float64))
+    return raw / np.linalg.norm(raw, axis=1, keepdims=True)
+
+
+@pytest.mark.parametrize("count", [0, 1, 31, 32, 33, 256, 300])
+def test_vectors_come_in_the_order_of_the_pictures(count: int) -> None:
+    result = embed_images(images(count), network()[0])
+    assert result.vectors.shape == (count, 4)
+    assert result.vectors.dtype == result.norms.dtype == np.float32
+    assert not result.failed.any()
+    assert result.problems == ()
+    if count:
+        assert np.allclose(result.vectors, expected(count), atol=1e-6)
+
+
+def test_each_picture_is_read_and_embedded_once() -> None:
+    reads: list[str] = []
+    embedder, backend = network()
+    source = images(100)
+    counted = replace(
+        source,
+        samples=tuple(replace(s, read=lambda s=s: (reads.append(s.name), s.read())[1]) for s in source.samples),  # type: ignore[misc]
+    )
+    embed_images(counted, embedder)
+    assert sorted(reads) == sorted(s.name for s in source.samples)
+    assert sum(len(feeds["image"]) for feeds in backend.feeds) == 100
+
+
+def test_flip_sums_both_before_it_normalises() -> None:
+    result = embed_images(images(5), network()[0], flip=True)
+    for i in range(5):
+        raw = sum(corner(p.transpose(2, 0, 1)[None].astype(float))[0] for p in (picture(i), picture(i)[:, ::-1]))
+        assert result.norms[i] == pytest.approx(np.linalg.norm(raw), rel=1e-5)
+        assert np.allclose(result.vectors[i], raw / np.linalg.norm(raw), atol=1e-6)
+
+
+def test_failures_are_named_and_take_nothing_with_them() -> None:
+    def faulty(tensor: np.ndarray) -> np.ndarray:
+        vectors = corner(tensor)
+        for i, first in enumerate(tensor[:, :, 0, 0]):
+            if np.array_equal(first, picture(3)[0, 0]):
+                vectors[i, 2] = np.nan
+            if np.array_equal(first, picture(5)[0, 0]):
+                vectors[i, 1] = -np.inf
+            if np.array_equal(first, picture(7)[0, 0]):
+                vectors[i] = 0
+        return vectors
+
+    result = embed_images(images(40, broken=(0, 33)), network(faulty)[0])
+    assert np.flatnonzero(result.failed).tolist() == [0, 3, 5, 7, 33]
+    assert not result.vectors[result.failed].any()
+    assert not result.norms[result.failed].any()
+    good = ~result.failed
+    assert np.allclose(result.vectors[good], expected(40)[good], atol=1e-6)
+    assert result.problems == (
+        "2 of 40 pictures cannot be read: 0.jpg, 33.jpg",
+        "2 of 40 pictures have an embedding with NaN or infinity: 3.jpg, 5.jpg",
+        "1 of 40 pictures have an embedding of zeros: 7.jpg",
+    )
+
+
+def test_a_network_that_only_says_nan_is_an_error() -> None:
+    embedder, _ = network(lambda tensor: np.full((len(tensor), 4), np.nan, np.float32))
+    with pytest.raises(UnsupportedModel, match="no embedding at all; 3 of 3 pictures have an embedding with NaN"):
+        embed_images(images(3), embedder)
+
+
+def test_pictures_that_are_not_aligned_need_a_detector() -> None:
+    loose = replace(images(2), samples=(Sample("a", lambda: picture(0), False),))
+    with pytest.raises(InvalidData, match="need a detector"):
+        embed_images(loose, network()[0])
+
+
+def test_a_second_run_reads_nothing_and_is_equal(tmp_path: Path) -> None:
+    source = images(300, broken=(299,))
+    first = embed_images(source, network()[0], cache=Cache(tmp_path))
+    assert first.cached == 0
+    assert first.images_per_s > 0
+    embedder, backend = network()
+    forbidden = replace(source, samples=tuple(replace(s, read=pytest.fail) for s in source.samples))
+    again = embed_images(forbidden, embedder, cache=Cache(tmp_path))
+    assert backend.feeds == []
+    assert again.cached == 300
+    assert np.isnan(again.images_per_s)
+    assert again.problems == first.problems
+    assert np.array_equal(again.vectors, first.vectors)
+    assert np.array_equal(again.norms, first.norms)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda s, e: (replace(s, fingerprint="ef" * 32), e, {}),
+        lambda s, e: (replace(s, samples=s.samples[::-1]), e, {}),
+        lambda s, e: (s, Embedder(replace(e.artifact, sha256="1" * 64), backend=network()[1]), {}),
+        lambda s, e: (s, e, {"flip": True}),
+    ],
+)
+def test_whatever_an_embedding_depends_on_makes_the_cache_miss(
+    change: Callable[..., tuple[ImageSet, Embedder, dict[str, bool]]], tmp_path: Path
+) -> None:
+    source, embedder = images(3), network()[0]
+    embed_images(source, embedder, cache=Cache(tmp_path))
+    assert embed_images(source, embedder, cache=Cache(tmp_path)).cached == 3
+    other, model, options = change(source, embedder)
+    assert embed_images(other, model, cache=Cache(tmp_path), **options).cached == 0
+
+
+def test_a_damaged_part_is_made_again_with_a_note(tmp_path: Path) -> None:
+    source = images(300)
+    first = embed_images(source, network()[0], cache=Cache(tmp_path))
+    file = max(tmp_path.rglob("*.npz"), key=lambda file: file.stat().st_size)
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+    cache = Cache(tmp_path)
+    again = embed_images(source, network()[0], cache=cache)
+    assert again.cached == 44
+    assert len(cache.notes) == 1
+    assert np.array_equal(again.vectors, first.vectors)
+
+
+def test_a_part_with_other_contents_is_not_believed(tmp_path: Path) -> None:
+    source, cache = images(3), Cache(tmp_path)
+    embed_images(source, network()[0], cache=cache)
+    (file,) = tmp_path.rglob("*.npz")
+    good = {"vectors": np.ones((3, 4), np.float32), "reasons": np.array(["", "", ""])}
+    for planted in (
+        {"vectors": good["vectors"]},
+        good | {"vectors": np.ones((2, 4), np.float32)},
+        good | {"vectors": np.ones((3, 4))},
+        good | {"vectors": np.full((3, 4), np.nan, np.float32)},
+        good | {"vectors": np.zeros((3, 4), np.float32)},
+        good | {"reasons": np.array(["", "", "x"])},
+        good | {"reasons": np.zeros(3)},
+    ):
+        cache.put(file.stem, planted)
+        assert embed_images(source, network()[0], cache=cache).cached == 0
+    cache.put(file.stem, good)
+    assert embed_images(source, network()[0], cache=cache).cached == 3
+    assert len(cache.notes) == 7
+
+
+def test_an_interrupted_run_goes_on_where_it_was(tmp_path: Path) -> None:
+    seen: list[int] = []
+
+    def until_interrupted(tensor: np.ndarray) -> np.ndarray:
+        seen.append(len(tensor))
+        if sum(seen) > 600:
+            raise KeyboardInterrupt
+        return corner(tensor)
+
+    source = images(1000)
+    with pytest.raises(KeyboardInterrupt):
+        embed_images(source, network(until_interrupted)[0], cache=Cache(tmp_path))
+    embedder, backend = network()
+    told: list[tuple[int, int]] = []
+    result = embed_images(source, embedder, cache=Cache(tmp_path), progress=lambda *now: told.append(now))
+    assert result.cached == 512
+    assert sum(len(feeds["image"]) for feeds in backend.feeds) == 488
+    assert np.allclose(result.vectors, expected(1000), atol=1e-6)
+    assert told[0] == (512, 1000)
+    assert told[-1] == (1000, 1000)
+    assert told == sorted(told)
+
+
+#: Embeds 1000 pictures slowly, as any engine does, into a cache.
+CHILD = """
+import sys, time
+sys.path.insert(0, sys.argv[2])
+import test_embeddings as t
+def slowly(tensor):
+    time.sleep(0.02)
+    return t.corner(tensor)
+print("started", flush=True)
+t.embed_images(t.images(1000), t.network(slowly)[0], cache=t.Cache(t.Path(sys.argv[1])))
+"""
+
+
+def test_a_killed_process_leaves_its_parts(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", CHILD, str(tmp_path), str(Path(__file__).parent)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as child:
+        try:
+            deadline = time.monotonic() + 60
+            while not list(tmp_path.rglob("*.npz")) and time.monotonic() < deadline and child.poll() is None:
+                time.sleep(0.01)
+        finally:
+            child.kill()
+    embedder, backend = network()
+    result = embed_images(images(1000), embedder, cache=Cache(tmp_path))
+    assert 256 <= result.cached < 1000
+    assert sum(len(feeds["image"]) for feeds in backend.feeds) == 1000 - result.cached
+    assert np.allclose(result.vectors, expected(1000), atol=1e-6)
+
+
+def test_few_crops_wait_for_a_slow_network() -> None:
+    lock, ahead, most = threading.Lock(), 0, 0
+    source = images(400)
+
+    def counted(sample: Sample) -> Callable[[], Image]:
+        def read() -> Image:
+            nonlocal ahead, most
+            with lock:
+                ahead += 1
+                most = max(most, ahead)
+            return sample.read()
+
+        return read
+
+    def slow(tensor: np.ndarray) -> np.ndarray:
+        nonlocal ahead
+        time.sleep(0.002)
+        with lock:
+            ahead -= len(tensor)
+        return corner(tensor)
+
+    embed_images(replace(source, samples=tuple(replace(s, read=counted(s)) for s in source.samples)), network(slow)[0])
+    assert 32 < most <= embeddings._AHEAD + embeddings._BATCH
+
+
+def test_an_error_of_the_engine_ends_the_run_at_once() -> None:
+    def fails(tensor: np.ndarray) -> np.ndarray:
+        raise UnsupportedModel("out of order")
+
+    start = time.monotonic()
+    with pytest.raises(UnsupportedModel, match="out of order"):
+        embed_images(images(5000), network(fails)[0])
+    assert time.monotonic() - start < 5
+
+
+def test_a_real_engine_gives_what_the_embedder_gives(
+    exports: dict[tuple[str, str, str], object], tmp_path: Path
+) -> None:
+    proven = exports["facelivtv2_xs", "onnx", "float32"]
+    embedder = Embedder(proven.artifact, threads=1)  # type: ignore[attr-defined]
+    result = embed_images(images(6), embedder, cache=Cache(tmp_path))
+    direct = embedder.embed(np.stack([picture(i) for i in range(6)]))
+    assert (np.sum(result.vectors * direct, axis=1) > 1 - 1e-6).all()
+    assert result.norms == pytest.approx(1, abs=1e-3)
