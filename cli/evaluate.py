@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import click
 
-from . import evaluate_detection, evaluate_verification
+from . import evaluate_detection, evaluate_pose, evaluate_verification
 
 #: In the order of `--help`; a protocol is one file and one entry here.
-PROTOCOLS: tuple[click.Command, ...] = (evaluate_verification.verification, evaluate_detection.detection)
+PROTOCOLS: tuple[click.Command, ...] = (
+    evaluate_verification.verification,
+    evaluate_detection.detection,
+    evaluate_pose.pose,
+)
 
 
 @click.group()

@@ -36,6 +36,7 @@ class DetectionResult:
         sizes: recall by size of face.
         operation: at the contract's threshold.
         landmarks: None if none are annotated.
+        notes: what a reader must know about the annotations.
         pictures: number of pictures.
         problems: a sentence for each picture that was left out.
         pictures_per_s: decoding, engine and suppression together.
@@ -51,6 +52,7 @@ class DetectionResult:
     sizes: tuple[SizeRecall, ...]
     operation: Operation
     landmarks: LandmarkError | None
+    notes: tuple[str, ...]
     pictures: int
     problems: tuple[str, ...]
     pictures_per_s: float
@@ -113,6 +115,7 @@ def _result(
         sizes=tuple(size_recalls(pictures, matchings, threshold)),
         operation=operation(pictures, matchings, threshold),
         landmarks=landmark_error(pictures, matchings, threshold),
+        notes=data.notes,
         pictures=len(pictures),
         problems=(*data.problems, *found.problems),
         pictures_per_s=len(pictures) / found.seconds,

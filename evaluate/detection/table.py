@@ -52,7 +52,7 @@ def detection_sections(results: Sequence[DetectionResult]) -> list[Section]:
     """The tables of one or several detectors on one data set."""
     problems = list(dict.fromkeys(problem for result in results for problem in result.problems))
     left_out = [f"{len(problems)} left out: {'; '.join(problems[:5])}{'; …' if len(problems) > 5 else ''}"]
-    notes = [ONE_REGIME, INTERVALS, *(left_out if problems else [])]
+    notes = [ONE_REGIME, INTERVALS, *results[0].notes, *(left_out if problems else [])]
     sections = [
         _section(f"Average precision on {results[0].data}", _PRECISION, _rows(results, "precisions"), notes),
         _section("At the contract's threshold", _OPERATION, [_operation(result) for result in results]),
