@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -39,6 +40,11 @@ def console() -> Console:
     except (OSError, ValueError):  # a captured stream has no descriptor
         return Console(file=sys.stderr)
     return Console(file=stream)
+
+
+def command_line() -> str:
+    """What was typed, for a report to begin with: whoever types it again gets the same."""
+    return shlex.join(["pocketface", *sys.argv[1:]])
 
 
 def show(title: str, columns: Sequence[Column], rows: Sequence[Mapping[str, Any]], as_json: bool) -> None:
