@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import click
 
-from . import evaluate_detection, evaluate_pose, evaluate_verification
+from . import evaluate_detection, evaluate_pose, evaluate_quality, evaluate_verification
 
 #: In the order of `--help`; a protocol is one file and one entry here.
 PROTOCOLS: tuple[click.Command, ...] = (
     evaluate_verification.verification,
     evaluate_detection.detection,
     evaluate_pose.pose,
+    evaluate_quality.quality,
 )
 
 

@@ -1,0 +1,142 @@
+"""`evaluate quality`: does refusing bad pictures avoid errors?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from .output import PATH, as_json, backend, console, print_json, threads
+
+if TYPE_CHECKING:
+    from ..evaluate.quality import Discarding
+
+#: What a command finds: curves, qualities by measure and picture, and notes.
+Found = tuple[list["Discarding"], dict[str, Mapping[str, float]], list[str]]
+
+
+@click.command()
+@click.argument("data", type=PATH, nargs=-1, required=True)
+@click.option("--model", "models", type=PATH, multiple=True, help="Exported recogniser. Repeatable.")
+@click.option("--quality", "sources", multiple=True, help="A CSV (name, quality), `norm` or `output`. Repeatable.")
+@click.option("--detector", type=PATH, help="Exported detector, for pictures that are not aligned.")
+@click.option("--images", type=PATH, help="Folder or tar with the pictures of a list of pairs.")
+@click.option("--aligned", is_flag=True, help="The pictures are square crops on the ArcFace template.")
+@click.option("--re-estimate", is_flag=True, help="Also set the threshold again on what is left.")
+@click.option("--strict", is_flag=True, help="Stop at a fault of the data instead of listing it.")
+@backend
+@threads
+@as_json
+def quality(
+    data: Sequence[Path],
+    models: Sequence[Path],
+    sources: Sequence[str],
+    re_estimate: bool,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Draw error-versus-discard curves: FNMR at FMR 1e-2, 1e-3 and 1e-4 when the worst pairs are refused.
+
+    DATA is one or more CSV files of scored pairs (same, score, and quality or quality_a and quality_b; with a and b
+    naming the pictures, files are also compared). Or, with --model, one data set as `evaluate verification` takes it;
+    the quality of its pictures is read from --quality: a CSV (name, quality), the length of the embedding (norm), or
+    an output of the model that its contract calls quality or recognizability (output).
+    """
+    from ..evaluate.quality import agreements
+    from ..evaluate.quality_table import discarding_facts, quality_sections
+    from ..render import print_section
+
+    if models and (len(data) > 1 or not sources):
+        raise click.UsageError("--model takes one DATA and at least one --quality")
+    results, measures, notes = (
+        _of_models(data[0], models, sources, re_estimate, **options) if models else _of_files(data, re_estimate)
+    )
+    alike = agreements(measures)
+    if as_json:
+        print_json({"curves": [discarding_facts(r) for r in results], "agreement": alike, "notes": notes})
+        return
+    for section in quality_sections(results, alike, notes):
+        print_section(section)
+
+
+def _of_files(files: Sequence[Path], re_estimate: bool) -> Found:
+    from ..errors import InvalidData
+    from ..evaluate.quality import discard_all
+    from ..evaluate.quality_sources import is_scored, read_scored_pairs
+
+    results: list[Discarding] = []
+    measures: dict[str, Mapping[str, float]] = {}
+    for file in files:
+        if not is_scored(file):
+            raise InvalidData(f"{file}: no CSV with a column score; for a data set, name a recogniser with --model")
+        pairs = read_scored_pairs(file)
+        results += discard_all(str(file), pairs.genuine, pairs.quality, pairs.impostors, re_estimated=re_estimate)
+        if pairs.pictures:
+            measures[str(file)] = pairs.pictures
+    return results, measures, []
+
+
+def _of_models(
+    path: Path,
+    models: Sequence[Path],
+    sources: Sequence[str],
+    re_estimate: bool,
+    detector: Path | None,
+    images: Path | None,
+    aligned: bool,
+    strict: bool,
+    backend: str | None,
+    threads: int | None,
+) -> Found:
+    from ..evaluate.cache import Cache
+    from ..evaluate.data import open_data
+    from ..evaluate.embeddings import embed_images
+    from ..evaluate.quality import discard_all, pairs_of
+    from ..evaluate.verification import images_of
+    from ..runtime.detector import Detector
+    from ..runtime.embedder import Embedder
+
+    data = open_data(path, images=images, aligned=aligned, strict=strict)
+    pictures = images_of(data)
+    finder = Detector(detector, backend=backend, threads=threads) if detector else None
+    results: list[Discarding] = []
+    measures: dict[str, Mapping[str, float]] = {}
+    notes = list(pictures.problems)
+    with console().status("") as status:
+        for model in models:
+
+            def progress(done: int, of: int, name: str = model.name) -> None:
+                status.update(f"{name}: {done} of {of} pictures")
+
+            embedder = Embedder(model, backend=backend, threads=threads)
+            embedded = embed_images(pictures, embedder, detector=finder, cache=Cache(), progress=progress)
+            notes += embedded.problems
+            for source in sources:
+                values = _qualities(source, pictures, embedder, finder, embedded)
+                measure = f"{model.name}, {Path(source).name}"
+                if lost := sum(value == float("-inf") for value in values):
+                    notes.append(f"{measure}: {lost} of {len(values)} pictures have no quality: refused first.")
+                measures[measure] = dict(zip([s.name for s in pictures.samples], map(float, values), strict=True))
+                status.update(f"{measure}: discarding")
+                results += discard_all(measure, *pairs_of(data, embedded, values), re_estimated=re_estimate)
+    return results, measures, notes
+
+
+def _qualities(source: str, pictures: Any, embedder: Any, detector: Any, embedded: Any) -> Any:
+    import numpy as np
+
+    from ..errors import InvalidContract
+    from ..evaluate.quality_sources import model_qualities, qualities_of, read_qualities
+
+    if source == "output":
+        return model_qualities(pictures, embedder, detector)
+    if source != "norm":
+        return qualities_of(pictures, read_qualities(Path(source)))
+    if embedder.task.normalized:
+        raise InvalidContract(
+            f"{embedder.artifact.path}: its graph divides embeddings by their length, which then says nothing; "
+            "name a CSV of qualities with --quality"
+        )
+    return np.where(embedded.failed, -np.inf, embedded.norms)
