@@ -17,6 +17,7 @@ __version__ = "0.1.0"
 #: Public name -> the module that defines it.
 _PUBLIC: dict[str, str] = {
     "Artifact": ".artifact",
+    "Decision": ".runtime.decision",
     "DetectedFace": ".runtime.detector",
     "Detector": ".runtime.detector",
     "Embedder": ".runtime.embedder",

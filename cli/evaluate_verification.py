@@ -1,18 +1,176 @@
-"""`evaluate verification`: are two pictures of one person told from two pictures of two?"""
+"""`evaluate verification`: are two pictures of one person told from two pictures of two people?"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from .output import PATH, as_json
+from .output import PATH, as_json, backend, command_line, console, print_json, threads
+
+if TYPE_CHECKING:
+    from ..evaluate.gate import Condition
+    from ..evaluate.verification import Data
+    from ..evaluate.verification_run import Outcome
+    from ..runtime.detector import Detector
+    from ..runtime.embedder import Embedder
+
+_DATA_OPTIONS = (
+    click.option("--images", type=PATH, help="Folder or tar with the pictures of a list. Default: the list's folder."),
+    click.option("--identities", type=PATH, help="JSON file: name of a picture -> who it is."),
+    click.option("--aligned", is_flag=True, help="The pictures are square crops on the ArcFace template."),
+    click.option("--detector", type=PATH, help="Exported detector, for pictures that are not aligned."),
+    click.option("--strict", is_flag=True, help="Stop at a fault of the data instead of listing it."),
+    click.option("--no-cache", is_flag=True, help="Compute everything anew and keep nothing."),
+)
+
+
+def data_options(command: Callable[..., None]) -> Callable[..., None]:
+    """The options of every command that embeds a data set."""
+    for option in reversed(_DATA_OPTIONS):
+        command = option(command)
+    return command
 
 
 @click.command()
 @click.argument("data", type=PATH)
-@click.option("--model", "models", type=PATH, multiple=True, required=True, help="Exported recogniser. Repeatable.")
+@click.option("--model", "models", multiple=True, required=True, help="Recogniser: FILE or FILE@ENGINE. Repeatable.")
+@data_options
+@click.option("--flip", is_flag=True, help="Sum the embeddings of a picture and its mirror image, as the field does.")
+@click.option("--far", type=click.FloatRange(0, 1, min_open=True), default=1e-3, show_default=True, help="For flips.")
+@click.option("--gate", help="What the others must meet: 'flips<=0.005,tar_drop<=0.01,cosine>=0.985'. Else status 1.")
+@click.option("--record", is_flag=True, help="Write into the others that they passed the gate.")
+@click.option("--allow-different", is_flag=True, help="Also compare the decisions of different networks.")
+@click.option("--out", type=PATH, help="Folder for a report with curves.")
+@backend
+@threads
 @as_json
-def verification(data: Path, models: tuple[Path, ...], as_json: bool) -> None:
-    """Measure verification on DATA."""
-    raise click.UsageError("not there yet")
+def verification(
+    data: Path,
+    models: Sequence[str],
+    flip: bool,
+    far: float,
+    gate: str | None,
+    record: bool,
+    allow_different: bool,
+    out: Path | None,
+    backend: str | None,
+    threads: int | None,
+    as_json: bool,
+    **of_data: Any,
+) -> None:
+    """Measure verification on DATA, and of several files of one network how decisions differ from the first file's.
+
+    DATA is a list of pairs (LFW's pairs.txt or the folder with it, an InsightFace .bin, a .csv), or pictures with
+    identities (a folder for each person, tar shards): then every pair counts. A picture without an embedding counts
+    against the result: its genuine pairs are rejected.
+
+    \b
+    pocketface evaluate verification lfw/ --detector D.onnx --model float.onnx --model int8.tflite \\
+        --gate "flips<=0.005,tar_drop<=0.01,cosine>=0.985"
+    """  # noqa: D301 - click reads the escape as "keep these lines"
+    from ..errors import ParityError
+    from ..evaluate.gate import broken
+    from ..evaluate.verification_run import Settings
+
+    conditions = _conditions(gate, len(models), record)
+    embedders = [_embedder(model, backend, threads) for model in models]
+    settings = Settings(flip=flip, far=far, allow_different=allow_different)
+    outcome = measure(data, embedders, settings, threads=threads, **of_data)[1]
+    _show(embedders, outcome, conditions, out, as_json)
+    said = [
+        f"{embedder.artifact.path.name}: {fault}"
+        for embedder, drift in zip(embedders[1:], outcome.drifts, strict=True)
+        for fault in broken(conditions, drift.figures)
+    ]
+    if said:
+        raise ParityError(f"{models[0]} and the others decide differently: {'; '.join(said)}")
+    if record:
+        _record(embedders)
+
+
+def measure(
+    path: Path,
+    embedders: Sequence[Embedder],
+    settings: Any,
+    *,
+    threads: int | None,
+    images: Path | None,
+    identities: Path | None,
+    aligned: bool,
+    detector: Path | None,
+    strict: bool,
+    no_cache: bool,
+) -> tuple[Data, Outcome]:
+    """Open the data and run the protocol, with progress on standard error."""
+    from ..evaluate.cache import Cache
+    from ..evaluate.data import open_data
+    from ..evaluate.verification_run import run_verification
+
+    with console().status(f"reading {path.name}") as status:
+        data = open_data(path, images=images, identities=identities, aligned=aligned, strict=strict)
+        finder = _detector(detector, threads)
+        cache = None if no_cache else Cache()
+        outcome = run_verification(
+            data, embedders, detector=finder, settings=settings, cache=cache, progress=status.update
+        )
+    for note in cache.notes if cache else ():
+        click.echo(f"pocketface: cache: {note}", err=True)
+    return data, outcome
+
+
+def _detector(path: Path | None, threads: int | None) -> Detector | None:
+    from ..runtime.detector import Detector
+
+    return Detector(path, threads=threads) if path else None
+
+
+def _embedder(model: str, backend: str | None, threads: int | None) -> Embedder:
+    """FILE@ENGINE names the engine of this file, if there is no file of that whole name."""
+    from ..runtime.embedder import Embedder
+
+    file, at, engine = model.rpartition("@")
+    if at and not Path(model).exists():
+        return Embedder(file, backend=engine, threads=threads)
+    return Embedder(model, backend=backend, threads=threads)
+
+
+def _conditions(gate: str | None, files: int, record: bool) -> tuple[Condition, ...]:
+    from ..evaluate.gate import parse_gate
+
+    if (gate or record) and files < 2:
+        raise click.UsageError("--gate and --record are about files against the first: give --model twice or more")
+    if record and not gate:
+        raise click.UsageError("--record writes that a gate was passed: give --gate")
+    try:
+        return parse_gate(gate) if gate else ()
+    except ValueError as e:
+        raise click.BadParameter(str(e), param_hint="--gate") from e
+
+
+def _show(
+    embedders: Sequence[Embedder], outcome: Outcome, conditions: Sequence[Condition], out: Path | None, as_json: bool
+) -> None:
+    from ..evaluate.verification_table import curves_section, verification_facts, verification_sections
+    from ..render import print_section, save_report
+    from ..report import Report, artifact_section
+
+    tables = verification_sections(embedders, outcome, conditions)
+    if out:
+        files = artifact_section([embedder.artifact for embedder in embedders])
+        sections = [*tables, curves_section(embedders, outcome), files]
+        save_report(Report(title="Verification", sections=sections, command=command_line()), out)
+    if as_json:
+        print_json({"command": command_line(), **verification_facts(embedders, outcome, conditions)})
+        return
+    for section in tables:
+        print_section(section)
+
+
+def _record(embedders: Sequence[Embedder]) -> None:
+    from ..evaluate.calibrate import write_compatible
+
+    for embedder in embedders[1:]:
+        write_compatible(embedder.artifact, [embedders[0].contract.precision])

@@ -122,21 +122,29 @@ def compare(
     threshold: float | None,
     as_json: bool,
 ) -> None:
-    """Cosine similarity of the best face of A and the best face of B, -1..1; higher is more alike."""
+    """Say whether the best face of A and the best face of B show one person.
+
+    A recogniser with thresholds in its file (see calibrate) answers with the strictest false accept rate at which they
+    pass for one person. Without, only their cosine can be told, -1..1; higher is more alike.
+    """
     from ..report import Column
-    from ..runtime.embedding import compare as cosine
 
     analyzer = _analyzer(detector, recognizer, backend, threads)
     one, other = (_best_face(analyzer, path, threshold) for path in (a, b))
+    decision = analyzer.decide(one, other)
     row = {
         "a": str(a),
         "b": str(b),
-        "cosine": cosine(one.embedding, other.embedding),
+        "cosine": decision.cosine,
+        "decision": str(decision),
+        "same": None if not decision.calibrated else decision.far is not None,
+        "far": decision.far,
+        "threshold": decision.threshold,
         "trained": analyzer.embedder.contract.trained,
     }
     columns = [Column(key="a", name="A"), Column(key="b", name="B")]
-    columns += [Column(key="cosine", name="cosine", kind="number", spec=".4f"), Column(key="trained", name="trained")]
-    show("Similarity", columns, [row], as_json)
+    columns += [Column(key="cosine", name="cosine", kind="number", spec=".4f"), Column(key="decision", name="decision")]
+    show("Similarity", [*columns, Column(key="trained", name="trained")], [row], as_json)
 
 
 def _analyzer(detector: Path, recognizer: Path, backend: str | None, threads: int | None) -> FaceAnalyzer:

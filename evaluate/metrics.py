@@ -170,12 +170,18 @@ def enough_impostors(pairs: int, far: float) -> str | None:
     expected = far * pairs
     if expected < 3 - 1e-9:
         return (
-            f"FAR {far:g} cannot be measured on {pairs:,} impostor pairs: even if none of them passes, the FAR may be "
-            f"{min(3 / max(pairs, 1), 1):.1g} (rule of 3); {math.ceil(30 / far - 1e-6):,} are needed"
+            f"FAR {_rate(far)} cannot be measured on {pairs:,} impostor pairs: even if none of them passes, the FAR "
+            f"may be {min(3 / max(pairs, 1), 1):.1g} (rule of 3); {math.ceil(30 / far - 1e-6):,} are needed"
         )
     if expected < 30 - 1e-9:
         return (
-            f"FAR {far:g} rests on {may_pass(pairs, far)} of {pairs:,} impostor pairs, fewer than 30, so the true FAR "
-            f"may be off by more than 30 % (rule of 30); {math.ceil(30 / far - 1e-6):,} are needed"
+            f"FAR {_rate(far)} rests on {may_pass(pairs, far)} of {pairs:,} impostor pairs, fewer than 30, so the true "
+            f"FAR may be off by more than 30 % (rule of 30); {math.ceil(30 / far - 1e-6):,} are needed"
         )
     return None
+
+
+def _rate(far: float) -> str:
+    """0.001 as ``1e-3``."""
+    mantissa, _, exponent = f"{far:e}".partition("e")
+    return f"{float(mantissa):g}e{int(exponent)}"

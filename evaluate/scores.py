@@ -94,7 +94,7 @@ def score_pairs(
     scores = np.concatenate([np.empty(0, np.float32), *(_cosines(vectors, part) for part in _parts(pairs))])
     usable = ~failed[pairs].any(axis=1)
     scores[~usable] = -np.inf
-    of_pairs, units, unit = _units_of_pairs(pairs, identities)
+    of_pairs, units, unit = units_of_pairs(pairs, identities)
     falling = np.argsort(-scores[~same], kind="stable")
     return scores, PairScores(
         genuine=scores[same],
@@ -119,7 +119,7 @@ def score_all_pairs(vectors: Vectors, failed: NDArray[np.bool_], identities: Seq
         failed: (N,) pictures that gave no embedding; their pairs are counted, and score ``-inf``.
         identities: (N,) who is in each picture.
     """
-    _, of = np.unique(np.asarray(identities, dtype=str), return_inverse=True)
+    of = owners_of(identities)
     usable = np.flatnonzero(~failed)
     kept = usable[np.argsort(of[usable], kind="stable")]
     vectors, owners = np.ascontiguousarray(vectors[kept]), of[kept]
@@ -140,6 +140,12 @@ def score_all_pairs(vectors: Vectors, failed: NDArray[np.bool_], identities: Seq
         histogram=histogram,
         unusable=impostors - scored,
     )
+
+
+def owners_of(identities: Sequence[str]) -> Indices:
+    """(N,) a number for each identity, in the order of their names."""
+    numbers: Indices = np.unique(np.asarray(identities, dtype=str), return_inverse=True)[1]
+    return numbers
 
 
 def all_pairs(owners: Indices) -> Iterator[tuple[slice, slice, NDArray[np.bool_], NDArray[np.bool_]]]:
@@ -215,9 +221,10 @@ def _cosines(vectors: Vectors, pairs: Indices) -> Vectors:
     return products
 
 
-def _units_of_pairs(
+def units_of_pairs(
     pairs: Indices, identities: Sequence[str | None] | None
 ) -> tuple[Indices, int, Literal["identity", "pair"]]:
+    """(P, 2) units as in :class:`PairScores`, how many there are, and what they are."""
     used = [] if identities is None else [identities[i] for i in np.unique(pairs)]
     if identities is None or any(name is None for name in used):
         own = np.stack([np.arange(len(pairs)), np.full(len(pairs), -1)], axis=1)

@@ -11,14 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import msgspec
 import numpy as np
 
 from ..errors import InvalidData
 from .bootstrap import ROUNDS, Floats, Interval, Resampled, interval, resample
-from .data import ImageSet, PairSet, open_images, open_pairs
+from .data import ImageSet, PairSet
 from .embeddings import Embedded
 from .metrics import accepted, enough_impostors, kfold_accuracy
 from .scores import PairScores, score_all_pairs, score_pairs
@@ -95,24 +94,6 @@ class Judged:
     scores: PairScores
     drawn: Resampled
     fars: tuple[float, ...]
-
-
-def open_data(
-    path: Path,
-    *,
-    images: Path | None = None,
-    identities: Path | None = None,
-    aligned: bool = False,
-    strict: bool = False,
-) -> Data:
-    """Open pairs if there is a list of them (``.txt``, ``.bin``, ``.csv``, a folder with a pairs.txt), else pictures.
-
-    Raises:
-        InvalidData: see :func:`open_pairs` and :func:`open_images`.
-    """
-    if path.suffix in (".txt", ".bin", ".csv") or (path / "pairs.txt").is_file():
-        return open_pairs(path, images=images, aligned=aligned, strict=strict)
-    return open_images(path, identities=identities, aligned=aligned, strict=strict)
 
 
 def images_of(data: Data) -> ImageSet:

@@ -12,6 +12,7 @@ from ..contract import Recognition
 from ..errors import InvalidContract, InvalidImage, UnsupportedModel
 from .align import align_face
 from .backends import Backend
+from .embedding import Embedding
 from .session import Session
 
 _AT_ONCE = 8  # crops per run: on a CPU, more take memory and save no time
@@ -44,6 +45,10 @@ class Embedder:
     def fingerprint(self) -> str:
         """Which network this is: embeddings may be compared only within one fingerprint."""
         return self.contract.fingerprint
+
+    def embedding(self, vector: NDArray[np.float32]) -> Embedding:
+        """A row of :meth:`embed` with all that must be known to compare it with another."""
+        return Embedding(vector, self.fingerprint, self.contract.precision, tuple(self.task.compatible or ()))
 
     @property
     def size(self) -> tuple[int, int]:

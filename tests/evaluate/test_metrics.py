@@ -167,10 +167,10 @@ def test_what_pairs_cannot_support_is_said_plainly():
     assert enough_impostors(30_000, 1e-3) is None
     assert enough_impostors(3000, 1e-2) is None
     few = enough_impostors(3000, 1e-3)
-    assert "rests on 3 of 3,000 impostor pairs, fewer than 30" in few
+    assert "FAR 1e-3 rests on 3 of 3,000 impostor pairs, fewer than 30" in few
     assert "30,000 are needed" in few
     none = enough_impostors(3000, 1e-6)
-    assert "cannot be measured on 3,000 impostor pairs" in none
+    assert "FAR 1e-6 cannot be measured on 3,000 impostor pairs" in none
     assert "may be 0.001" in none
     assert "30,000,000 are needed" in none
     assert enough_impostors(0, 1e-2)
