@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
 
 import numpy as np
@@ -23,7 +22,7 @@ NO_CROP = "have landmarks that no crop can be made from"
 
 
 class Cropper:
-    """Makes crops for one recogniser. Several threads may call it; the detector works for one at a time.
+    """Makes crops for one recogniser.
 
     An aligned picture has its landmarks on the ArcFace template scaled to its side, so it is warped from there to the
     recogniser's own template by the similarity between the two; nothing is detected. Of the faces in any other picture
@@ -31,7 +30,7 @@ class Cropper:
     """
 
     def __init__(self, embedder: Embedder, detector: Detector | None) -> None:
-        self._embedder, self._detector, self._lock = embedder, detector, threading.Lock()
+        self._embedder, self._detector = embedder, detector
 
     def __call__(self, sample: Sample) -> Image | str:
         """The crop, or the reason why there is none, which completes "these pictures ..."."""
@@ -52,8 +51,7 @@ class Cropper:
 
     def _from_face(self, image: Image) -> Image | str:
         assert self._detector is not None
-        with self._lock:
-            faces = self._detector.detect(image)
+        faces = self._detector.detect(image)
         if not faces:
             return NO_FACE
         try:

@@ -20,6 +20,7 @@ from pocketface.evaluate import embeddings
 from pocketface.evaluate.cache import Cache
 from pocketface.evaluate.data import Image, ImageSet, Sample
 from pocketface.evaluate.embeddings import embed_images
+from pocketface.runtime import backends
 from pocketface.runtime.backends import FakeBackend
 from pocketface.runtime.embedder import Embedder
 
@@ -275,8 +276,9 @@ def test_few_crops_wait_for_a_slow_network() -> None:
             ahead -= len(tensor)
         return corner(tensor)
 
-    embed_images(replace(source, samples=tuple(replace(s, read=counted(s)) for s in source.samples)), network(slow)[0])
-    assert 32 < most <= embeddings._AHEAD + embeddings._BATCH
+    watched = replace(source, samples=tuple(replace(s, read=counted(s)) for s in source.samples))
+    embed_images(watched, network(slow)[0], threads=3)
+    assert 16 < most <= 3 * embeddings._BATCH
 
 
 def test_an_error_of_the_engine_ends_the_run_at_once() -> None:
@@ -287,6 +289,35 @@ def test_an_error_of_the_engine_ends_the_run_at_once() -> None:
     with pytest.raises(UnsupportedModel, match="out of order"):
         embed_images(images(5000), network(fails)[0])
     assert time.monotonic() - start < 5
+
+
+def test_every_thread_has_an_engine_of_its_own_where_the_engine_is_known(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Backends keep buffers between runs, so no two threads may be in one."""
+    opened: list[FakeBackend] = []
+
+    class Strict(FakeBackend):
+        busy = False
+
+        def run(self, feeds: dict[str, np.ndarray]) -> dict[str, np.ndarray]:  # type: ignore[override]
+            assert not self.busy
+            self.busy = True
+            time.sleep(0.005)
+            self.busy = False
+            return super().run(feeds)
+
+    def load(_: Artifact, threads: int | None) -> FakeBackend:
+        assert threads in (1, None)
+        opened.append(Strict(lambda feeds: {"embedding": corner(feeds["image"])}))
+        return opened[-1]
+
+    monkeypatch.setitem(backends._LOADERS["onnx"], "fake", load)
+    result = embed_images(images(200), Embedder(artifact(), backend="fake"), threads=3)
+    assert np.allclose(result.vectors, expected(200), atol=1e-6)
+    assert len(opened) == 4
+    assert not opened[0].feeds
+    assert all(len(engine.feeds) > 1 for engine in opened[1:])
 
 
 def test_a_real_engine_gives_what_the_embedder_gives(
