@@ -238,7 +238,7 @@ def _legend(figure: Any, axes: Axes) -> None:
     """Above the axes, where it covers no curve."""
     handles, labels = axes.get_legend_handles_labels()
     if labels:
-        columns = len(labels) if len(labels) <= 4 and sum(map(len, labels)) < 52 else 2
+        columns = len(labels) if sum(len(label) + 7 for label in labels) <= 84 else 2
         figure.legend(handles, labels, loc="outside upper left", ncols=columns)
 
 

@@ -120,7 +120,7 @@ def reliability(
     scores, same, weights = _weighed(genuine, impostor, counts, calibration.prior)
     p, edges = calibration.probability(scores), np.linspace(0, 1, BINS + 1)
     bins = np.clip(np.searchsorted(edges, p, side="right") - 1, 0, BINS - 1)
-    share = np.bincount(bins, weights, BINS)
+    share = np.bincount(bins, weights, BINS).astype(np.float64)
     with np.errstate(invalid="ignore"):
         predicted = np.bincount(bins, weights * p, BINS) / share
         observed = np.bincount(bins, weights * same, BINS) / share
