@@ -46,6 +46,7 @@ def detection(
     """
     from ..artifact import load_artifact
     from ..errors import InvalidData
+    from ..evaluate.cache import Cache
     from ..evaluate.detection import evaluate_detection, open_detection_set
     from ..evaluate.detection.table import detection_facts, detection_sections
     from ..render import print_section
@@ -59,8 +60,8 @@ def detection(
             def progress(done: int, of: int, name: str = model.name) -> None:
                 status.update(f"{name}: {done} of {of} pictures")
 
-            options: dict[str, Any] = {"backend": backend, "threads": threads, "lowest": lowest, "progress": progress}
-            results.append(evaluate_detection(load_artifact(model), pictures, regime, **options))
+            options: dict[str, Any] = {"backend": backend, "threads": threads, "lowest": lowest, "cache": Cache()}
+            results.append(evaluate_detection(load_artifact(model), pictures, regime, progress=progress, **options))
             if strict and results[-1].problems:
                 raise InvalidData(f"{results[-1].problems[0]}; leave out --strict to go on without")
     if as_json:

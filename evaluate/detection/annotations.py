@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -60,12 +61,14 @@ class DetectionSet:
         """Number of faces that are to be found."""
         return sum(int((~picture.ignore).sum()) for picture in self.pictures)
 
-    @property
+    @cached_property
     def fingerprint(self) -> str:
-        """Hex SHA-256 over names, annotations and sizes of the files: what the numbers were measured on."""
+        """Hex SHA-256 over names, annotations and contents of the files: what the numbers were measured on."""
         digest = hashlib.sha256()
         for picture in self.pictures:
-            digest.update(f"{picture.name}\0{picture.path.stat().st_size}\0".encode())
+            with picture.path.open("rb") as file:
+                content = hashlib.file_digest(file, "sha256").hexdigest()
+            digest.update(f"{picture.name}\0{content}\0".encode())
             arrays = (picture.boxes, picture.ignore, picture.landmarks, *picture.subsets.values())
             digest.update(b"".join(a.tobytes() for a in arrays if a is not None))
         return digest.hexdigest()

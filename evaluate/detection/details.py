@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .matching import DUPLICATE, FALSE, TRUE, Matching
-from .search import Search
+from .searched import Search
 
 Floats = NDArray[np.float64]
 

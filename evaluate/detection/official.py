@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from ...runtime.boxes import iou
 from .matching import FOUND
 from .precision import AveragePrecision, Floats, area_under, interval
-from .search import Search
+from .searched import Search
 
 THRESHOLDS = 1 - np.arange(1, 1001) / 1000
 _COVERED = np.array([0, 0, 1, 1])  # a pixel more to the right and to the bottom

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .matching import IGNORED, TRUE, Matching
-from .search import Search
+from .searched import Search
 
 Floats = NDArray[np.float64]
 _DRAWS, _SEED = 200, 0

@@ -8,13 +8,15 @@ from ...artifact import Artifact
 from ...contract import Detection
 from ...errors import InvalidContract
 from ...runtime.backends import Backend
+from ..cache import Cache
 from .annotations import DetectionSet
 from .details import LandmarkError, Operation, SizeRecall, landmark_error, operation, size_recalls
 from .matching import match
 from .official import official_ap
 from .precision import AveragePrecision, all_points
 from .regime import Regime, RegimeDetector
-from .search import Progress, Searches, search
+from .search import Progress, search
+from .searched import Searches
 from .wider import LEVELS
 
 #: The lowest score that is looked at: the curve needs the unsure detections too. As most detectors' own evaluations.
@@ -39,7 +41,7 @@ class DetectionResult:
         notes: what a reader must know about the annotations.
         pictures: number of pictures.
         problems: a sentence for each picture that was left out.
-        pictures_per_s: decoding, engine and suppression together.
+        pictures_per_s: decoding, engine and suppression together; NaN if all came from the cache.
     """
 
     artifact: Artifact
@@ -66,6 +68,7 @@ def evaluate_detection(
     backend: str | Backend | None = None,
     threads: int | None = None,
     lowest: float = LOWEST,
+    cache: Cache | None = None,
     progress: Progress | None = None,
 ) -> DetectionResult:
     """Test a detector at one size.
@@ -77,6 +80,7 @@ def evaluate_detection(
         backend: name of the engine; None for the first that can run the file; or an open backend.
         threads: for the engine; None for its own choice.
         lowest: lowest score that is looked at, 0..1.
+        cache: keeps the detections, so that a killed run goes on and a second one is instant.
         progress: called after each picture.
 
     Raises:
@@ -89,7 +93,7 @@ def evaluate_detection(
         raise InvalidContract(f"{artifact.path}: a model for {artifact.contract.task_name}, expected a detector")
     regime = regime or Regime(size=(spec.height, spec.width))
     detector = RegimeDetector(artifact, regime, backend=backend, threads=threads)
-    found = search(data, detector, lowest, progress)
+    found = search(data, detector, lowest, cache=cache, progress=progress)
     return _result(artifact, detector, data, found, lowest, max(task.score_threshold, lowest))
 
 
@@ -118,5 +122,5 @@ def _result(
         notes=data.notes,
         pictures=len(pictures),
         problems=(*data.problems, *found.problems),
-        pictures_per_s=len(pictures) / found.seconds,
+        pictures_per_s=found.pictures_per_s,
     )

@@ -50,7 +50,7 @@ class RegimeDetector:
     ) -> None:
         if backend is None or isinstance(backend, str):
             backend = open_backend(artifact, backend, threads)
-        self._artifact, self._engine = artifact, backend
+        self.artifact, self._engine = artifact, backend
         self._step = artifact.contract.input.size_step
         self.backend, self.regime = self._engine.name, regime
         if regime.size is None and not self._step:
@@ -72,7 +72,7 @@ class RegimeDetector:
         return [_in_source(face, scale) for face in faces], scale
 
     def _detector(self, size: tuple[int, int]) -> Detector:
-        return Detector(self._artifact, backend=self._engine, size=size)
+        return Detector(self.artifact, backend=self._engine, size=size)
 
     def _canvas(self, image: Image) -> tuple[Image, float]:
         """The picture, scaled down if it must be, on black that fills it up to what the network takes."""

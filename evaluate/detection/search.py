@@ -5,17 +5,18 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from itertools import islice
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ...errors import InvalidData, InvalidImage
 from ...runtime.detector import DetectedFace
 from ...runtime.images import load_image
-from .annotations import AnnotatedPicture, Boxes, DetectionSet
+from ..cache import Cache
+from .annotations import AnnotatedPicture, DetectionSet
+from .kept import PART, Answer, keep, key_of, recall
 from .regime import Image, RegimeDetector
+from .searched import Search, Searches
 
 _AHEAD = 4  # pictures that are decoded while the engine works
 
@@ -23,54 +24,54 @@ _AHEAD = 4  # pictures that are decoded while the engine works
 Progress = Callable[[int, int], None]
 
 
-@dataclass(frozen=True, eq=False)
-class Search:
-    """What a detector found in one picture, best score first, beside what is there.
-
-    Attributes:
-        picture: the picture and its faces.
-        boxes: ``(n, 4)`` xyxy in its pixels.
-        scores: ``(n,)`` falling.
-        landmarks: ``(n, 5, 2)``.
-        scale: pixels of the network's input per pixel of the picture.
-    """
-
-    picture: AnnotatedPicture
-    boxes: Boxes
-    scores: NDArray[np.float64]
-    landmarks: NDArray[np.float64]
-    scale: float
-
-
-@dataclass(frozen=True, eq=False)
-class Searches:
-    """A detector's answers on a data set; ``problems`` name the pictures that could not be read."""
-
-    pictures: tuple[Search, ...]
-    problems: tuple[str, ...]
-    seconds: float
-
-
 def search(
-    data: DetectionSet, detector: RegimeDetector, score_threshold: float, progress: Progress | None = None
+    data: DetectionSet,
+    detector: RegimeDetector,
+    lowest: float,
+    *,
+    cache: Cache | None = None,
+    progress: Progress | None = None,
 ) -> Searches:
-    """Detect every face with at least that score in every picture.
+    """Detect every face with at least the lowest score in every picture.
+
+    Args:
+        data: the pictures.
+        detector: at its test size.
+        lowest: score, 0..1.
+        cache: keeps the answers, so that a run that was killed goes on.
+        progress: told after each picture.
 
     Raises:
         InvalidData: not one picture could be read.
         UnsupportedModel: the engine fails, or answers NaN.
     """
-    start, done, problems = time.perf_counter(), list[Search](), list[str]()
-    for i, (picture, image) in enumerate(_decoded(data.pictures)):
-        if isinstance(image, InvalidImage):
-            problems.append(str(image))
-        else:
-            done.append(_search(picture, *detector.detect(image, score_threshold)))
-        if progress:
-            progress(i + 1, len(data.pictures))
-    if not done:
+    tell = progress or (lambda done, of: None)
+    answers, fresh, seconds = list[Answer](), 0, 0.0
+    for first in range(0, len(data.pictures), PART):
+        part = data.pictures[first : first + PART]
+        key = key_of(data.fingerprint, first, detector, lowest) if cache else ""
+        known = recall(cache, key, part) if cache else None
+        if known is None:
+            start = time.perf_counter()
+            known = []
+            for answer in _answers(part, detector, lowest):
+                known.append(answer)
+                tell(first + len(known), len(data.pictures))
+            fresh, seconds = fresh + len(part), seconds + time.perf_counter() - start
+            if cache:
+                keep(cache, key, known)
+        answers += known
+        tell(len(answers), len(data.pictures))
+    found = tuple(answer for answer in answers if isinstance(answer, Search))
+    problems = tuple(answer for answer in answers if isinstance(answer, str))
+    if not found:
         raise InvalidData(f"{data.name}: not one of its {len(data.pictures)} pictures could be read: {problems[0]}")
-    return Searches(tuple(done), tuple(problems), time.perf_counter() - start)
+    return Searches(found, problems, fresh / seconds if fresh else float("nan"))
+
+
+def _answers(pictures: Sequence[AnnotatedPicture], detector: RegimeDetector, lowest: float) -> Iterator[Answer]:
+    for picture, image in _decoded(pictures):
+        yield str(image) if isinstance(image, InvalidImage) else _search(picture, *detector.detect(image, lowest))
 
 
 def _decoded(pictures: Sequence[AnnotatedPicture]) -> Iterator[tuple[AnnotatedPicture, Image | InvalidImage]]:

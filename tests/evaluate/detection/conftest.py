@@ -13,7 +13,7 @@ from PIL import Image
 from pocketface.artifact import Artifact, write_sidecar
 from pocketface.contract import Detection, InputSpec, ModelContract
 from pocketface.evaluate.detection.annotations import AnnotatedPicture
-from pocketface.evaluate.detection.search import Search
+from pocketface.evaluate.detection.searched import Search
 from pocketface.runtime.backends import FakeBackend
 
 SIDE = 64

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,9 @@ from pocketface.artifact import Artifact
 from pocketface.cli import cli
 from pocketface.contract import ModelContract, Recognition
 from pocketface.errors import InvalidContract, InvalidData, UnsupportedModel
+from pocketface.evaluate.cache import Cache
 from pocketface.evaluate.detection import AnnotatedPicture, DetectionSet, Regime, evaluate_detection
+from pocketface.evaluate.detection.kept import key_of
 from pocketface.evaluate.detection.regime import RegimeDetector
 from pocketface.evaluate.detection.table import detection_facts, detection_sections
 from pocketface.runtime.backends import FakeBackend
@@ -93,6 +96,78 @@ def test_a_damaged_picture_is_named_and_the_rest_counts(
         evaluate_detection(artifact_of(), a_set((broken, [A])), backend=told)
 
 
+class TestCache:
+    """Three pictures in parts of two; the second cannot be read."""
+
+    @pytest.fixture(autouse=True)
+    def parts_of_two(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        for module in ("search", "kept"):
+            monkeypatch.setattr(f"pocketface.evaluate.detection.{module}.PART", 2)
+
+    @pytest.fixture
+    def data(self, paint: Paint) -> DetectionSet:
+        broken = paint("b.png", 2)
+        broken.write_bytes(b"no picture")
+        return a_set((paint("a.png", 1), [A]), (broken, [B]), (paint("c.png", 3), [B]))
+
+    def test_a_second_run_asks_no_engine_and_says_the_same(
+        self, data: DetectionSet, knows: Knows, artifact_of: Artifacts, tmp_path: Path
+    ) -> None:
+        fake, cache = knows({1: [(0.9, A), (0.6, FAR)], 3: []}), Cache(tmp_path / "cache")
+        first = evaluate_detection(artifact_of(), data, backend=fake, cache=cache)
+        assert len(fake.feeds) == 2
+        second = evaluate_detection(artifact_of(), data, backend=fake, cache=cache)
+        assert len(fake.feeds) == 2
+        assert math.isnan(second.pictures_per_s)
+        assert second == replace(first, pictures_per_s=second.pictures_per_s)
+        evaluate_detection(artifact_of(), data, backend=fake, cache=cache, lowest=0.1)
+        assert len(fake.feeds) == 4, "another question"
+
+    def test_a_killed_run_goes_on(
+        self, data: DetectionSet, knows: Knows, artifact_of: Artifacts, tmp_path: Path
+    ) -> None:
+        cache = Cache(tmp_path / "cache")
+        with pytest.raises(KeyError):
+            evaluate_detection(artifact_of(), data, backend=knows({1: [(0.9, A)]}), cache=cache)
+        rest = knows({3: [(0.9, B)]})
+        result = evaluate_detection(artifact_of(), data, backend=rest, cache=cache)
+        assert len(rest.feeds) == 1
+        assert result.precisions[0].ap == 1
+
+    @pytest.mark.parametrize(
+        "change", [{"boxes": np.zeros((9, 4))}, {"scores": np.array([math.nan])}, {"counts": np.array([2])}]
+    )
+    def test_an_entry_that_someone_else_made_is_made_again(
+        self, data: DetectionSet, knows: Knows, artifact_of: Artifacts, tmp_path: Path, change: dict[str, np.ndarray]
+    ) -> None:
+        told, cache = knows({1: [(0.9, A)], 3: [(0.9, B)]}), Cache(tmp_path / "cache")
+        evaluate_detection(artifact_of(), data, backend=told, cache=cache)
+        key = key_of(data.fingerprint, 0, RegimeDetector(artifact_of(), Regime((64, 64)), backend=told), 0.02)
+        entry = cache.get(key)
+        assert entry is not None
+        cache.put(key, {**entry, **change})
+        assert evaluate_detection(artifact_of(), data, backend=told, cache=cache).precisions[0].ap == 1
+        assert len(told.feeds) == 3
+
+
+def test_the_fingerprint_is_of_contents_and_annotations(paint: Paint) -> None:
+    path = paint("a.png", 1)
+    first = a_set((path, [A])).fingerprint
+    assert first == a_set((path, [A])).fingerprint
+    assert first != a_set((path, [B])).fingerprint
+    paint("a.png", 2)
+    assert first != a_set((path, [A])).fingerprint
+
+
+def test_the_official_subsets_come_first(paint: Paint, knows: Knows, artifact_of: Artifacts) -> None:
+    plain = a_set((paint("a.png", 1), [A, B])).pictures[0]
+    levels = {"easy": [True, False], "medium": [True, False], "hard": [True, True]}
+    picture = replace(plain, subsets={level: np.array(mask) for level, mask in levels.items()})
+    data = DetectionSet("WIDER FACE val", (picture,), official=True)
+    result = evaluate_detection(artifact_of(), data, backend=knows({1: [(0.9, A)]}))
+    assert {p.subset: p.ap for p in result.precisions} == {"easy": 1, "medium": 1, "hard": 0.5, "all": 0.5}
+
+
 class TestRegimes:
     """The face is where the fake says in the network's input; in the picture it is where the scale puts it."""
 
@@ -154,6 +229,10 @@ def test_a_recogniser_is_refused(artifact_of: Artifacts, paint: Paint) -> None:
 
 
 class TestCommand:
+    @pytest.fixture(autouse=True)
+    def own_cache(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+        monkeypatch.setenv("POCKETFACE_CACHE", str(tmp_path / "cache"))
+
     def run(self, *arguments: object, status: int = 0) -> str:
         done = CliRunner().invoke(cli, ["evaluate", "detection", *map(str, arguments)])
         assert done.exit_code == status, done.output

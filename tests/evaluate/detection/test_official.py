@@ -11,7 +11,7 @@ import pytest
 from pocketface.evaluate.detection.matching import match
 from pocketface.evaluate.detection.official import normalised, official_ap
 from pocketface.evaluate.detection.precision import all_points
-from pocketface.evaluate.detection.search import Search
+from pocketface.evaluate.detection.searched import Search
 
 Make = Callable[..., Search]
 A, B, IGNORED, FAR = (0, 0, 20, 20), (40, 0, 60, 20), (0, 40, 20, 60), (100, 100, 120, 120)

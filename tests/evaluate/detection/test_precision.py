@@ -10,7 +10,7 @@ from sklearn.metrics import average_precision_score, precision_recall_curve
 
 from pocketface.evaluate.detection.matching import DUPLICATE, FALSE, IGNORED, TRUE, match
 from pocketface.evaluate.detection.precision import all_points, area_under
-from pocketface.evaluate.detection.search import Search
+from pocketface.evaluate.detection.searched import Search
 
 Make = Callable[..., Search]
 A, B, FAR = (0, 0, 20, 20), (40, 0, 60, 20), (100, 100, 120, 120)
