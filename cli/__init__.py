@@ -11,7 +11,7 @@ import click
 
 from .. import __version__
 from ..errors import MissingExtra, PocketfaceError
-from . import evaluate, explain, faces, tooling
+from . import calibrate, doctor, evaluate, explain, faces, tooling
 
 __all__ = ["cli"]
 
@@ -73,5 +73,6 @@ def cli() -> None:
     """  # noqa: D301 - click reads the escape as "keep these lines"
 
 
-for command in (*tooling.COMMANDS, *faces.COMMANDS, *explain.COMMANDS, *evaluate.COMMANDS):
-    cli.add_command(command)
+for verbs in (tooling, faces, explain, evaluate, calibrate, doctor):
+    for command in verbs.COMMANDS:
+        cli.add_command(command)

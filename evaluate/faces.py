@@ -36,12 +36,14 @@ class Portrait:
         name: of the file.
         image: ``(H, W, 3) uint8`` RGB.
         landmarks: ``(5, 2)`` in pixels of the picture.
+        box: ``(4,)`` xyxy likewise.
 
     """
 
     name: str
     image: Image
     landmarks: npt.NDArray[np.float64]
+    box: npt.NDArray[np.float64]
 
 
 class _Annotation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -70,7 +72,8 @@ def load_portraits(folder: Path) -> tuple[Portrait, ...]:
     except (OSError, msgspec.MsgspecError) as e:
         raise InvalidImage(f"{file}: expected the five landmarks of each picture in {folder}: {e}") from e
     return tuple(
-        Portrait(name, load_image(folder / name), np.array(face.landmarks)) for name, face in sorted(found.items())
+        Portrait(name, load_image(folder / name), np.array(face.landmarks), np.array(face.box))
+        for name, face in sorted(found.items())
     )
 
 
