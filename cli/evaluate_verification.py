@@ -13,7 +13,7 @@ from .output import PATH, as_json, backend, command_line, console, print_json, t
 if TYPE_CHECKING:
     from ..evaluate.gate import Condition
     from ..evaluate.verification import Data
-    from ..evaluate.verification_run import Outcome
+    from ..evaluate.verification_run import Outcome, Settings
     from ..runtime.detector import Detector
     from ..runtime.embedder import Embedder
 
@@ -43,7 +43,8 @@ def data_options(command: Callable[..., None]) -> Callable[..., None]:
 @click.option("--gate", help="What the others must meet: 'flips<=0.005,tar_drop<=0.01,cosine>=0.985'. Else status 1.")
 @click.option("--record", is_flag=True, help="Write into the others that they passed the gate.")
 @click.option("--allow-different", is_flag=True, help="Also compare the decisions of different networks.")
-@click.option("--out", type=PATH, help="Folder for a report with curves.")
+@click.option("--out", type=PATH, help="Folder for a report with curves, reliability and the worst pairs.")
+@click.option("--pictures", is_flag=True, help="Show the faces of the worst pairs in the report.")
 @backend
 @threads
 @as_json
@@ -56,6 +57,7 @@ def verification(
     record: bool,
     allow_different: bool,
     out: Path | None,
+    pictures: bool,
     backend: str | None,
     threads: int | None,
     as_json: bool,
@@ -72,14 +74,19 @@ def verification(
         --gate "flips<=0.005,tar_drop<=0.01,cosine>=0.985"
     """  # noqa: D301 - click reads the escape as "keep these lines"
     from ..errors import ParityError
+    from ..evaluate.cache import Cache
     from ..evaluate.gate import broken
     from ..evaluate.verification_run import Settings
 
     conditions = _conditions(gate, len(models), record)
     embedders = [_embedder(model, backend, threads) for model in models]
     settings = Settings(flip=flip, far=far, allow_different=allow_different)
-    outcome = measure(data, embedders, settings, threads=threads, **of_data)[1]
-    _show(embedders, outcome, conditions, out, as_json)
+    opened, outcome = measure(data, embedders, settings, threads=threads, **of_data)
+    if out:
+        finder, kept = _detector(of_data["detector"], threads), None if of_data["no_cache"] else Cache()
+        options = {"detector": finder, "settings": settings, "cache": kept, "pictures": pictures}
+        _save(out, opened, embedders, outcome, conditions, **options)
+    _show(embedders, outcome, conditions, as_json)
     said = [
         f"{embedder.artifact.path.name}: {fault}"
         for embedder, drift in zip(embedders[1:], outcome.drifts, strict=True)
@@ -150,22 +157,38 @@ def _conditions(gate: str | None, files: int, record: bool) -> tuple[Condition, 
         raise click.BadParameter(str(e), param_hint="--gate") from e
 
 
-def _show(
-    embedders: Sequence[Embedder], outcome: Outcome, conditions: Sequence[Condition], out: Path | None, as_json: bool
+def _save(
+    out: Path,
+    data: Data,
+    embedders: Sequence[Embedder],
+    outcome: Outcome,
+    conditions: Sequence[Condition],
+    **options: Any,
 ) -> None:
-    from ..evaluate.verification_table import curves_section, verification_facts, verification_sections
-    from ..render import print_section, save_report
+    """Write the report. Its plots are made from the embeddings that the cache holds."""
+    from ..evaluate.verification import images_of
+    from ..evaluate.verification_report import detail_sections
+    from ..evaluate.verification_table import curves_section, verification_sections
+    from ..render import save_report
     from ..report import Report, artifact_section
 
-    tables = verification_sections(embedders, outcome, conditions)
-    if out:
+    with console().status("drawing the report"):
+        tables = verification_sections(embedders, outcome, conditions)
+        details = detail_sections(data, embedders, outcome, **options)
         files = artifact_section([embedder.artifact for embedder in embedders])
-        sections = [*tables, curves_section(embedders, outcome), files]
-        save_report(Report(title="Verification", sections=sections, command=command_line()), out)
+        sections = [*tables, curves_section(embedders, outcome), *details, files]
+        title = f"Verification on {images_of(data).name}"
+        save_report(Report(title=title, sections=sections, command=command_line()), out)
+
+
+def _show(embedders: Sequence[Embedder], outcome: Outcome, conditions: Sequence[Condition], as_json: bool) -> None:
+    from ..evaluate.verification_table import verification_facts, verification_sections
+    from ..render import print_section
+
     if as_json:
         print_json({"command": command_line(), **verification_facts(embedders, outcome, conditions)})
         return
-    for section in tables:
+    for section in verification_sections(embedders, outcome, conditions):
         print_section(section)
 
 

@@ -76,7 +76,10 @@ def verification_sections(
 ) -> list[Section]:
     """Accuracy, TAR at FAR and, of several files, drift."""
     names = [embedder.artifact.path.name for embedder in embedders]
-    notes = tuple(dict.fromkeys(note for result in outcome.results for note in result.notes))
+    untrained = [
+        f"{e.artifact.path.name} is not trained: its figures mean nothing." for e in embedders if not e.contract.trained
+    ]
+    notes = (*untrained, *dict.fromkeys(note for result in outcome.results for note in result.notes))
     accuracy = [_accuracy_row(e, r) for e, r in zip(embedders, outcome.results, strict=True)]
     at_far = [row for name, r in zip(names, outcome.results, strict=True) for row in _at_far_rows(name, r)]
     sections = [
@@ -104,8 +107,8 @@ def curves_section(embedders: Sequence[Embedder], outcome: Outcome) -> Section:
         roc.append(Curve(name, far, tar))
         det.append(Curve(name, far, 1 - tar))
     lowest = 1 / max(result.impostors for result in outcome.results)
-    pictures = (Picture("ROC", roc_plot(roc, lowest_far=lowest)), Picture("DET", det_plot(det, lowest=lowest)))
-    return Section(title="Curves", pictures=pictures)
+    plots = {"ROC": roc_plot(roc, lowest_far=lowest), "DET": det_plot(det, lowest=lowest)}
+    return Section(title="Curves", pictures=[Picture(name, plot, plot=True) for name, plot in plots.items()])
 
 
 def _facts_of(embedder: Embedder) -> dict[str, str]:
