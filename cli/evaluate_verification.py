@@ -13,7 +13,7 @@ from .output import PATH, as_json, backend, command_line, console, print_json, t
 if TYPE_CHECKING:
     from ..evaluate.gate import Condition
     from ..evaluate.verification import Data
-    from ..evaluate.verification_run import Outcome, Settings
+    from ..evaluate.verification_run import Outcome
     from ..runtime.detector import Detector
     from ..runtime.embedder import Embedder
 
