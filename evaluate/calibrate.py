@@ -65,8 +65,8 @@ def write_compatible(artifact: Artifact, precisions: Sequence[str]) -> Artifact:
 
 
 def _with(artifact: Artifact, **changes: object) -> Artifact:
-    task = msgspec.structs.replace(_task(artifact), **changes)
-    return replace_contract(artifact, msgspec.structs.replace(artifact.contract, task=task))
+    contract = msgspec.structs.replace(artifact.contract, task=msgspec.structs.replace(_task(artifact), **changes))
+    return artifact if contract == artifact.contract else replace_contract(artifact, contract)
 
 
 def _task(artifact: Artifact) -> Recognition:
