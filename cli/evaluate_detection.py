@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .output import PATH, as_json, backend, console, print_json, threads
+from .evaluate_output import finish, no_cache, out
+from .output import PATH, as_json, backend, console, threads
 
 if TYPE_CHECKING:
     from ..evaluate.detection import Regime
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 @click.option("--max-side", type=click.IntRange(1), help="Original size, but the longer side at most this.")
 @click.option("--lowest", type=click.FloatRange(0, 1), default=0.02, show_default=True, help="Lowest score for AP.")
 @click.option("--strict", is_flag=True, help="Stop if a picture is missing instead of leaving it out.")
+@no_cache
+@out
 @backend
 @threads
 @as_json
@@ -34,6 +37,8 @@ def detection(
     max_side: int | None,
     lowest: float,
     strict: bool,
+    no_cache: bool,
+    out: Path | None,
     backend: str | None,
     threads: int | None,
     as_json: bool,
@@ -49,26 +54,23 @@ def detection(
     from ..evaluate.cache import Cache
     from ..evaluate.detection import evaluate_detection, open_detection_set
     from ..evaluate.detection.table import detection_facts, detection_sections
-    from ..render import print_section
 
     regime = _regime(size, max_side)
     pictures = open_detection_set(data, images, strict=strict)
-    results = []
+    results, cache = [], None if no_cache else Cache()
     with console().status("") as status:
         for model in models:
 
             def progress(done: int, of: int, name: str = model.name) -> None:
                 status.update(f"{name}: {done} of {of} pictures")
 
-            options: dict[str, Any] = {"backend": backend, "threads": threads, "lowest": lowest, "cache": Cache()}
+            options: dict[str, Any] = {"backend": backend, "threads": threads, "lowest": lowest, "cache": cache}
             results.append(evaluate_detection(load_artifact(model), pictures, regime, progress=progress, **options))
             if strict and results[-1].problems:
                 raise InvalidData(f"{results[-1].problems[0]}; leave out --strict to go on without")
-    if as_json:
-        print_json([detection_facts(result) for result in results])
-        return
-    for section in detection_sections(results):
-        print_section(section)
+    facts, artifacts = [detection_facts(r) for r in results], [r.artifact for r in results]
+    title = f"Detection on {pictures.name}"
+    finish(title, detection_sections(results), facts, artifacts, out=out, as_json=as_json)
 
 
 def _regime(size: str | None, max_side: int | None) -> Regime | None:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import click
 
-from .output import PATH, as_json, backend, console, print_json, threads
+from .evaluate_output import finish, out
+from .output import PATH, as_json, backend, console, threads
 
 
 @click.command()
@@ -15,6 +16,7 @@ from .output import PATH, as_json, backend, console, print_json, threads
 @click.option("--model", "models", type=PATH, multiple=True, required=True, help="Exported detector. Repeatable.")
 @click.option("--size", type=click.IntRange(1), help="Side of the square test size. Default: the contract's size.")
 @click.option("--strict", is_flag=True, help="Stop if a picture or its .mat is missing or damaged.")
+@out
 @backend
 @threads
 @as_json
@@ -23,6 +25,7 @@ def pose(
     models: Sequence[Path],
     size: int | None,
     strict: bool,
+    out: Path | None,
     backend: str | None,
     threads: int | None,
     as_json: bool,
@@ -37,7 +40,6 @@ def pose(
     from ..errors import InvalidData
     from ..evaluate.headpose import evaluate_pose, read_aflw2000
     from ..evaluate.headpose_table import pose_facts, pose_section
-    from ..render import print_section
 
     pictures, results = read_aflw2000(data, strict=strict), []
     with console().status("") as status:
@@ -52,7 +54,6 @@ def pose(
             )
             if strict and results[-1].problems:
                 raise InvalidData(f"{results[-1].problems[0]}; leave out --strict to go on without")
-    if as_json:
-        print_json([pose_facts(result) for result in results])
-    else:
-        print_section(pose_section(results))
+    facts, artifacts = [pose_facts(r) for r in results], [r.artifact for r in results]
+    title = f"Head pose on {pictures.name}"
+    finish(title, [pose_section(results)], facts, artifacts, out=out, as_json=as_json)

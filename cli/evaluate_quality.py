@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .output import PATH, as_json, backend, console, print_json, threads
+from .evaluate_output import finish, out
+from .evaluate_verification import data_options
+from .output import PATH, as_json, backend, console, threads
 
 if TYPE_CHECKING:
     from ..evaluate.quality import Discarding
+    from ..report import Section
 
 #: What a command finds: curves, qualities by measure and picture, and notes.
 Found = tuple[list["Discarding"], dict[str, Mapping[str, float]], list[str]]
@@ -21,11 +24,9 @@ Found = tuple[list["Discarding"], dict[str, Mapping[str, float]], list[str]]
 @click.argument("data", type=PATH, nargs=-1, required=True)
 @click.option("--model", "models", type=PATH, multiple=True, help="Exported recogniser. Repeatable.")
 @click.option("--quality", "sources", multiple=True, help="A CSV (name, quality), `norm` or `output`. Repeatable.")
-@click.option("--detector", type=PATH, help="Exported detector, for pictures that are not aligned.")
-@click.option("--images", type=PATH, help="Folder or tar with the pictures of a list of pairs.")
-@click.option("--aligned", is_flag=True, help="The pictures are square crops on the ArcFace template.")
 @click.option("--re-estimate", is_flag=True, help="Also set the threshold again on what is left.")
-@click.option("--strict", is_flag=True, help="Stop at a fault of the data instead of listing it.")
+@data_options
+@out
 @backend
 @threads
 @as_json
@@ -34,6 +35,7 @@ def quality(
     models: Sequence[Path],
     sources: Sequence[str],
     re_estimate: bool,
+    out: Path | None,
     as_json: bool,
     **options: Any,
 ) -> None:
@@ -44,21 +46,25 @@ def quality(
     the quality of its pictures is read from --quality: a CSV (name, quality), the length of the embedding (norm), or
     an output of the model that its contract calls quality or recognizability (output).
     """
+    from ..artifact import load_artifact
     from ..evaluate.quality import agreements
     from ..evaluate.quality_table import discarding_facts, quality_sections
-    from ..render import print_section
 
     if models and (len(data) > 1 or not sources):
         raise click.UsageError("--model takes one DATA and at least one --quality")
-    results, measures, notes = (
-        _of_models(data[0], models, sources, re_estimate, **options) if models else _of_files(data, re_estimate)
-    )
+    found = _of_models(data[0], models, sources, re_estimate, **options) if models else _of_files(data, re_estimate)
+    results, measures, notes = found
     alike = agreements(measures)
-    if as_json:
-        print_json({"curves": [discarding_facts(r) for r in results], "agreement": alike, "notes": notes})
-        return
-    for section in quality_sections(results, alike, notes):
-        print_section(section)
+    facts = {"curves": [discarding_facts(r) for r in results], "agreement": alike, "notes": notes}
+
+    def drawn() -> list[Section]:
+        from ..evaluate.quality_report import discard_section
+
+        return [discard_section(results)]
+
+    sections, artifacts = quality_sections(results, alike, notes), [load_artifact(model) for model in models]
+    title = f"Quality on {', '.join(path.name for path in data)}"
+    finish(title, sections, facts, artifacts, out=out, as_json=as_json, drawn=drawn)
 
 
 def _of_files(files: Sequence[Path], re_estimate: bool) -> Found:
@@ -83,10 +89,13 @@ def _of_models(
     models: Sequence[Path],
     sources: Sequence[str],
     re_estimate: bool,
+    *,
     detector: Path | None,
     images: Path | None,
+    identities: Path | None,
     aligned: bool,
     strict: bool,
+    no_cache: bool,
     backend: str | None,
     threads: int | None,
 ) -> Found:
@@ -98,9 +107,9 @@ def _of_models(
     from ..runtime.detector import Detector
     from ..runtime.embedder import Embedder
 
-    data = open_data(path, images=images, aligned=aligned, strict=strict)
+    data = open_data(path, images=images, identities=identities, aligned=aligned, strict=strict)
     pictures = images_of(data)
-    finder = Detector(detector, backend=backend, threads=threads) if detector else None
+    finder, cache = Detector(detector, threads=threads) if detector else None, None if no_cache else Cache()
     results: list[Discarding] = []
     measures: dict[str, Mapping[str, float]] = {}
     notes = list(pictures.problems)
@@ -111,7 +120,9 @@ def _of_models(
                 status.update(f"{name}: {done} of {of} pictures")
 
             embedder = Embedder(model, backend=backend, threads=threads)
-            embedded = embed_images(pictures, embedder, detector=finder, cache=Cache(), progress=progress)
+            embedded = embed_images(
+                pictures, embedder, detector=finder, cache=cache, threads=threads, progress=progress
+            )
             notes += embedded.problems
             for source in sources:
                 values = _qualities(source, pictures, embedder, finder, embedded)

@@ -220,7 +220,7 @@ def test_the_command_in_json_and_as_a_table(write: Write, artifact: Artifact, mo
     folder = str(write("one", 1, (20, -10, 5)))
     monkeypatch.setattr("pocketface.artifact.load_artifact", lambda path: artifact)
     monkeypatch.setattr("pocketface.runtime.session.open_backend", lambda *_: knows({1: [(0.9, FACE, (23, -10, 5))]}))
-    (facts,) = json.loads(run(folder, "--model", "a.onnx", "--json"))
+    (facts,) = json.loads(run(folder, "--model", "a.onnx", "--json"))["results"]
     assert facts["errors"][0]["yaw_deg"] == pytest.approx(3, abs=1e-3)
     assert facts["beyond"] == 0
     shown = run(folder, "--model", "a.onnx")

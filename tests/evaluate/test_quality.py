@@ -335,7 +335,7 @@ class TestCommand:
         return files
 
     def test_files_of_two_backends(self, scored: list[Path]) -> None:
-        found = json.loads(self.run(*scored, "--re-estimate", "--json"))
+        found = json.loads(self.run(*scored, "--re-estimate", "--json"))["results"]
         assert {curve["measure"] for curve in found["curves"]} == set(map(str, scored))
         by_name = {c["measure"]: c["areas"][0]["normalised"] for c in found["curves"] if c["fmr"] == 1e-2}
         assert by_name[str(scored[0])] < by_name[str(scored[1])]
@@ -359,12 +359,14 @@ class TestCommand:
             lines.append(f"p{i % 20:02}/{i}.png,{i}")
         listed = write("\n".join(lines[:-1]) + "\n", "listed.csv")
         options = ["--model", model, "--quality", "norm", "--quality", listed, "--aligned"]
-        found = json.loads(self.run(tmp_path / "people", *options, "--json"))
+        found = json.loads(self.run(tmp_path / "people", *options, "--json"))["results"]
         assert {c["measure"] for c in found["curves"]} == {"recognizer.onnx, norm", "recognizer.onnx, listed.csv"}
         assert {(c["genuine"], c["impostors"]) for c in found["curves"]} == {(60, 1710)}
         assert found["agreement"][0]["pictures"] == 59
         assert "1 of 60 pictures have no quality" in found["notes"][0]
-        assert "norm" in self.run(tmp_path / "people", *options)
+        assert "norm" in self.run(tmp_path / "people", *options, "--no-cache", "--out", tmp_path / "report")
+        report = json.loads((tmp_path / "report" / "report.json").read_text())
+        assert len(report["sections"][2]["pictures"]) == 1
         assert "names no output" in self.run(tmp_path / "people", *options, "--quality", "output", status=1)
 
     def test_wrong_calls_and_data(self, scored: list[Path], write: Write, tmp_path: Path) -> None:

@@ -246,7 +246,7 @@ class TestCommand:
         return tmp_path / "faces.json"
 
     def test_json_and_tables(self, data: Path, bright_square: Path) -> None:
-        (facts,) = json.loads(self.run(data, "--model", bright_square, "--json"))
+        (facts,) = json.loads(self.run(data, "--model", bright_square, "--json"))["results"]
         assert facts["precisions"][0]["ap"] == 1
         assert facts["operation"]["recall"] == 1
         assert facts["operation"]["false"] == 1
@@ -254,6 +254,10 @@ class TestCommand:
         assert "gone.png" in facts["problems"][0]
         shown = self.run(data, "--model", bright_square, "--model", bright_square, "--size", 32)
         assert "1.0000" in shown
+        self.run(data, "--model", bright_square, "--no-cache", "--out", data.parent / "report")
+        report = json.loads((data.parent / "report" / "report.json").read_text())
+        assert [section["title"] for section in report["sections"]][-1] == "Files"
+        assert "Average precision" in (data.parent / "report" / "report.html").read_text()
         assert "compared within one test size" in shown
 
     @pytest.mark.parametrize(

@@ -1,0 +1,54 @@
+"""How a protocol ends: JSON or tables, and a report in a folder if one was asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from .output import PATH, command_line, print_json
+
+if TYPE_CHECKING:
+    from ..artifact import Artifact
+    from ..report import Section
+
+out = click.option("--out", type=PATH, help="Folder for a report as JSON and as one HTML page.")
+no_cache = click.option("--no-cache", is_flag=True, help="Compute everything anew and keep nothing.")
+
+
+def finish(
+    title: str,
+    sections: Sequence[Section],
+    facts: Any,
+    artifacts: Sequence[Artifact],
+    *,
+    out: Path | None,
+    as_json: bool,
+    drawn: Callable[[], Sequence[Section]] = lambda: (),
+) -> None:
+    """Write the report if it has a folder, then print.
+
+    Args:
+        title: of the report.
+        sections: the tables.
+        facts: everything that was found, for JSON.
+        artifacts: the files that were tested.
+        out: folder of the report; None for none.
+        as_json: whether to print JSON instead of the tables.
+        drawn: makes further sections of the report, with pictures.
+    """
+    from ..render import print_section, save_report
+    from ..report import Report, artifact_section
+
+    if out:
+        files = [artifact_section(artifacts)] if artifacts else []
+        save_report(Report(title=title, sections=[*sections, *drawn(), *files], command=command_line()), out)
+    if as_json:
+        print_json({"command": command_line(), "results": facts})
+        return
+    for section in sections:
+        print_section(section)
+    if out:
+        click.echo(f"report: {out / 'report.html'} (for machines: {out / 'report.json'})")
