@@ -9,6 +9,7 @@ import click
 from ..render import print_report, save_report
 from ..report import Report
 from .costs import measure_export, measure_photo
+from .evaluation import measure_evaluation
 from .folding import measure_folding
 from .pixels import measure_pixels
 
@@ -18,12 +19,13 @@ from .pixels import measure_pixels
 @click.option("--out", type=click.Path(path_type=Path), default=Path("out/bench"), show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON for machines instead of tables.")
 def main(exports: Path, out: Path, as_json: bool) -> None:
-    """Measure folding, pixels, memory and exporting on this machine; EXPORTS is the folder that the demo wrote."""
+    """Measure folding, pixels, memory, evaluating and exporting here; EXPORTS is the folder that the demo wrote."""
     detector, recognizer = exports / "mos_xs_320_fp32.onnx", exports / "facelivtv2_xs_112_fp32.onnx"
     sections = [
         measure_folding(progress=lambda step: click.echo(step, err=True)),
         measure_pixels(detector),
         measure_photo(detector, recognizer),
+        measure_evaluation(recognizer),
         measure_export(),
     ]
     report = Report(title="How fast it is here", sections=sections)

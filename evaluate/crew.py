@@ -57,7 +57,7 @@ class Crew:
     """
 
     def __init__(self, embedder: Embedder, detector: Detector | None, flip: bool, threads: int | None = None) -> None:
-        self._threads = threads or min(_cores(), _MOST)
+        self._threads = threads or cores()
         self._flip = flip
         self._embedders = SimpleQueue[Embedder]()
         for engine in _engines(embedder, self._threads):
@@ -101,6 +101,12 @@ class Crew:
         return _judged([crop if isinstance(crop, str) else "" for crop in crops], raw)
 
 
+def cores() -> int:
+    """Threads that a crew has by default: one per core that this process may use."""
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(usable, _MOST)
+
+
 def _judged(reasons: list[str], raw: NDArray[np.float32]) -> Batch:
     vectors = np.zeros((len(reasons), raw.shape[1]), np.float32)
     good = [i for i, reason in enumerate(reasons) if not reason]
@@ -125,7 +131,3 @@ def _finders(detector: Detector, count: int) -> list[Detector]:
         return [detector]
     artifact, backend, size = detector.artifact, detector.backend, detector.size
     return [Detector(artifact, backend=backend, threads=1, size=size) for _ in range(count)]
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,95 @@
+"""What an evaluation costs beside its network: reading, decoding, aligning, batching."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+import tempfile
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from ..evaluate.crew import cores
+from ..evaluate.data import ImageSet, open_images
+from ..evaluate.embeddings import embed_images
+from ..report import Column, Row, Section
+from ..runtime.embedder import Embedder
+
+COLUMNS = (
+    Column(key="side", name="crops", unit="px", kind="number"),
+    Column(key="pictures", name="pictures", kind="number"),
+    Column(key="engine_per_s", name="engine alone", unit="pictures/s", kind="number", spec=".1f"),
+    Column(key="engines_per_s", name="an engine per core", unit="pictures/s", kind="number", spec=".1f"),
+    Column(key="pass_per_s", name="whole pass", unit="pictures/s", kind="number", spec=".1f"),
+    Column(key="overhead", name="overhead", kind="number", spec=".1%"),
+    Column(key="limit", name="limit", kind="number", spec=".0%"),
+    Column(key="within", name="verdict", kind="verdict"),
+)
+
+
+def measure_evaluation(
+    recognizer: Path, *, sides: tuple[int, ...] = (112,), pictures: int = 512, rounds: int = 3, limit: float = 0.15
+) -> Section:
+    """Embed JPEG crops in a tar file, and the same number of ready-made ones by the network alone, in turn.
+
+    Alone it runs twice: as one engine with its own choice of threads, and as one engine with one thread per core. The
+    overhead is how much longer the whole pass takes than the faster of the two: the median over the rounds, for in one
+    round all meet the same machine. Crops of 112 pixels enter as they are; those of another side are warped, which
+    costs half a millisecond of a core each. Opening the engines is part of the pass, so few pictures cost more.
+    """
+    embedder = Embedder(recognizer)
+    alone = [Embedder(recognizer, threads=1) for _ in range(cores())]
+    rows = [_row(embedder, alone, side, pictures, rounds, limit) for side in sides]
+    return Section(title=f"An evaluation's pass over aligned pictures, {recognizer.name}", columns=COLUMNS, rows=rows)
+
+
+def _row(embedder: Embedder, alone: list[Embedder], side: int, pictures: int, rounds: int, limit: float) -> Row:
+    ready = np.random.default_rng(0).integers(0, 256, (pictures, *embedder.size, 3), np.uint8)
+    shares = np.array_split(ready, len(alone))
+    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(len(alone)) as pool:
+        images = _crops(Path(folder) / "crops.tar", side, pictures)
+        tasks = (
+            lambda: embedder.raw(ready),
+            lambda: list(pool.map(Embedder.raw, alone, shares)),
+            lambda: embed_images(images, embedder),
+        )
+        times = np.array([[_seconds(task) for task in tasks] for _ in range(rounds + 1)][1:])
+    engine_s, engines_s, pass_s = np.median(times, axis=0)
+    overhead = float(np.median(times[:, 2] / times[:, :2].min(axis=1))) - 1
+    return {
+        "side": side,
+        "pictures": pictures,
+        "engine_per_s": float(pictures / engine_s),
+        "engines_per_s": float(pictures / engines_s),
+        "pass_per_s": float(pictures / pass_s),
+        "overhead": overhead,
+        "limit": limit,
+        "within": overhead < limit,
+    }
+
+
+def _seconds(task: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    task()
+    return time.perf_counter() - start
+
+
+def _crops(path: Path, side: int, count: int) -> ImageSet:
+    """Crops as large as those of real faces: the bundled portraits in JPEG at quality 90, over and over."""
+    from ..evaluate.faces import bundled_portraits
+
+    encoded = []
+    for portrait in bundled_portraits():
+        stream = io.BytesIO()
+        Image.fromarray(portrait.image).resize((side, side)).save(stream, "JPEG", quality=90)
+        encoded.append(stream.getvalue())
+    with tarfile.open(path, "w") as archive:
+        for i in range(count):
+            info, content = tarfile.TarInfo(f"{i:06d}.jpg"), encoded[i % len(encoded)]
+            info.size = len(content)
+            archive.addfile(info, io.BytesIO(content))
+    return open_images(path, aligned=True)
