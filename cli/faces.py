@@ -77,7 +77,8 @@ def embed(
 ) -> None:
     """Find and embed every face of the pictures.
 
-    The .npz holds `images` (N,), `boxes` (N, 4), `embeddings` (N, D) of length one, and `fingerprint` of the network.
+    The .npz holds `images` (N,), `boxes` (N, 4), `embeddings` (N, D) of length one, and what embeddings they may be
+    compared with: `fingerprint` of the network and `precision` of the file.
     """
     import numpy as np
 
@@ -88,7 +89,8 @@ def embed(
     analyzer = _analyzer(detector, recognizer, backend, threads)
     found = [(p, face) for p in images for face in analyzer.analyze(load_image(p), score_threshold=threshold)]
     if out is None:
-        print_json([{**_row(path, face), "embedding": face.embedding.vector} for path, face in found])
+        origin = {"fingerprint": analyzer.embedder.fingerprint, "precision": analyzer.embedder.contract.precision}
+        print_json([{**_row(path, face), "embedding": face.embedding.vector, **origin} for path, face in found])
         return
     with atomic(out) as temporary, temporary.open("wb") as file:
         np.savez(
@@ -97,6 +99,7 @@ def embed(
             boxes=np.array([face.box for _, face in found], np.float32).reshape(-1, 4),
             embeddings=np.array([face.embedding.vector for _, face in found], np.float32),
             fingerprint=np.array(analyzer.embedder.fingerprint),
+            precision=np.array(analyzer.embedder.contract.precision),
         )
     columns = [Column(key="file", name="file"), Column(key="pictures", name="pictures", kind="number")]
     columns += [Column(key="faces", name="faces", kind="number")]

@@ -171,7 +171,7 @@ def enough_impostors(pairs: int, far: float) -> str | None:
     if expected < 3 - 1e-9:
         return (
             f"FAR {_rate(far)} cannot be measured on {pairs:,} impostor pairs: even if none of them passes, the FAR "
-            f"may be {min(3 / max(pairs, 1), 1):.1g} (rule of 3); {math.ceil(30 / far - 1e-6):,} are needed"
+            f"may be {_rate(min(3 / max(pairs, 1), 1))} (rule of 3); {math.ceil(30 / far - 1e-6):,} are needed"
         )
     if expected < 30 - 1e-9:
         return (
@@ -183,5 +183,5 @@ def enough_impostors(pairs: int, far: float) -> str | None:
 
 def _rate(far: float) -> str:
     """0.001 as ``1e-3``."""
-    mantissa, _, exponent = f"{far:e}".partition("e")
+    mantissa, _, exponent = f"{far:.1e}".partition("e")
     return f"{float(mantissa):g}e{int(exponent)}"

@@ -132,12 +132,15 @@ def test_embed_writes_an_npz_whole(tmp_path, pair):
         assert data["embeddings"].shape == (len(data["images"]), 512)
         np.testing.assert_allclose(np.linalg.norm(data["embeddings"], axis=1), 1, atol=1e-5)
         assert len(str(data["fingerprint"])) == 64
+        assert str(data["precision"]) == "float32"
     assert list(tmp_path.iterdir()) == [file]
 
 
 def test_compare_gives_one_number(pair):
     (row,) = json.loads(run("compare", FACE, FACE, *pair, "--threshold", 0, "--json").stdout)
     assert row["cosine"] == pytest.approx(1, abs=1e-5)
+    assert "the model is not calibrated" in row["decision"]
+    assert row["same"] is None
     (row,) = json.loads(run("compare", FACE, OTHER, *pair, "--threshold", 0, "--json").stdout)
     assert -1 <= row["cosine"] < 1
 

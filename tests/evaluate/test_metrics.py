@@ -171,6 +171,6 @@ def test_what_pairs_cannot_support_is_said_plainly():
     assert "30,000 are needed" in few
     none = enough_impostors(3000, 1e-6)
     assert "FAR 1e-6 cannot be measured on 3,000 impostor pairs" in none
-    assert "may be 0.001" in none
+    assert "may be 1e-3 (rule of 3)" in none
     assert "30,000,000 are needed" in none
     assert enough_impostors(0, 1e-2)
