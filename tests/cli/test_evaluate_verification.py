@@ -156,3 +156,15 @@ def test_calibrated_thresholds_are_in_the_file_and_decide(models, people):
     assert {p.key for p in onnx.load(model).metadata_props} == {"pocketface"}
     assert "rule of 3" in run("calibrate", model, people, "--aligned").stdout
     assert load_artifact(model) == after  # the same again changes nothing, and no file is its own parent
+
+
+def test_a_list_of_pairs_is_judged_over_its_folds(models, people, tmp_path):
+    rows = [f"p{i:02d}/0.png,p{i:02d}/1.png,1,{i % 10}" for i in range(PEOPLE)]
+    rows += [f"p{i:02d}/0.png,p{(i + 7) % PEOPLE:02d}/2.png,0,{i % 10}" for i in range(PEOPLE)]
+    (tmp_path / "pairs.csv").write_text("\n".join(["a,b,same,fold", *rows]))
+    arguments = ["--aligned", "--images", people, "--model", models["float32"], "--json"]
+    result = json.loads(run("evaluate", "verification", tmp_path / "pairs.csv", *arguments).stdout)["results"][0]
+    assert (result["folds"], result["genuine"], result["impostors"]) == (10, 30, 30)
+    assert 0.9 < result["accuracy"] <= 1
+    assert result["at_far"][0]["tar"] is None  # of 30 impostor pairs, none may pass at FAR 1e-2
+    assert "3,000 are needed" in result["at_far"][0]["note"]
