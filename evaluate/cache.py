@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import sys
 import zipfile
 import zlib
@@ -89,7 +90,9 @@ class Cache:
         self._shrink(self.limit_bytes)
 
     def clear(self) -> int:
-        """Remove every entry; returns how many bytes that freed."""
+        """Remove every entry, and what killed runs left half-written; returns how many bytes the entries had."""
+        for scratch in self.folder.glob("??/.*.npz.*"):
+            shutil.rmtree(scratch, ignore_errors=True)
         return self._shrink(0)
 
     def _file(self, key: str) -> Path:

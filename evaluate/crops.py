@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..contract import ARCFACE_TEMPLATE
-from ..errors import InvalidGeometry, InvalidImage
+from ..errors import InvalidGeometry, InvalidImage, UnsupportedModel
 from ..runtime.detector import DetectedFace, Detector
 from ..runtime.embedder import Embedder
 from .data import Image, Sample
@@ -33,12 +33,21 @@ class Cropper:
         self._embedder, self._detector = embedder, detector
 
     def __call__(self, sample: Sample) -> Image | str:
-        """The crop, or the reason why there is none, which completes "these pictures ..."."""
+        """The crop, or the reason why there is none, which completes "these pictures ...".
+
+        Raises:
+            UnsupportedModel: the detector fails, or answers NaN.
+        """
         try:
             image = sample.read()
         except InvalidImage:
             return UNREADABLE
-        return self._from_template(image) if sample.aligned else self._from_face(image)
+        if sample.aligned:
+            return self._from_template(image)
+        try:
+            return self._from_face(image)
+        except UnsupportedModel as e:
+            raise UnsupportedModel(f"{sample.name}: {e}") from e
 
     def _from_template(self, image: Image) -> Image | str:
         height, width = image.shape[:2]

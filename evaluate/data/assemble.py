@@ -43,10 +43,7 @@ def assemble(
         total.update(f"{printable(entry.name)}\0{size}\0{digest}\0".encode())
     found = [*problems, *unreadable, *_identity_faults(entries, [digest for digest, _ in digests])]
     settle(name, found, strict)
-    samples = (
-        Sample(printable(e.name), partial(_decode, e.name, e.read), aligned, e.identity, e.columns) for e in entries
-    )
-    return ImageSet(name, tuple(samples), total.hexdigest(), tuple(found))
+    return ImageSet(name, tuple(_sample(entry, aligned) for entry in entries), total.hexdigest(), tuple(found))
 
 
 def settle(name: str, problems: Sequence[str], strict: bool) -> None:
@@ -57,6 +54,12 @@ def settle(name: str, problems: Sequence[str], strict: bool) -> None:
     """
     if strict and problems:
         raise InvalidData(f"{name}: {'; '.join(problems)}")
+
+
+def _sample(entry: Entry, aligned: bool) -> Sample:
+    identity = None if entry.identity is None else printable(entry.identity)
+    columns = {key: printable(value) for key, value in entry.columns.items()}
+    return Sample(printable(entry.name), partial(_decode, entry.name, entry.read), aligned, identity, columns)
 
 
 def _decode(name: str, read: Read) -> Image:

@@ -9,7 +9,7 @@ import pytest
 
 from pocketface.artifact import Artifact
 from pocketface.contract import ARCFACE_TEMPLATE, Detection, InputSpec, ModelContract, Recognition
-from pocketface.errors import InvalidImage
+from pocketface.errors import InvalidImage, UnsupportedModel
 from pocketface.evaluate.crops import NO_FACE, NOT_SQUARE, UNREADABLE, Cropper, main_face
 from pocketface.evaluate.data import Image, Sample
 from pocketface.evaluate.faces import bundled_portraits
@@ -120,6 +120,11 @@ def detector(score: float) -> Detector:
         "rotation": np.eye(3, dtype=np.float32)[None, None],
     }
     return Detector(artifact(Detection(), 256), backend=FakeBackend(answer))
+
+
+def test_a_detector_that_fails_is_an_error_with_the_pictures_name() -> None:
+    with pytest.raises(UnsupportedModel, match=r"^a: .*NaN or infinity in its scores"):
+        Cropper(embedder(), detector(np.nan))(sample(np.zeros((256, 256, 3), np.uint8), aligned=False))
 
 
 def test_other_pictures_go_through_the_detector() -> None:

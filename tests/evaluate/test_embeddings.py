@@ -6,7 +6,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,7 +16,7 @@ import pytest
 from onnx import TensorProto, helper
 
 from pocketface.artifact import Artifact, write_sidecar
-from pocketface.contract import InputSpec, ModelContract, Recognition
+from pocketface.contract import Detection, InputSpec, ModelContract, Recognition
 from pocketface.errors import InvalidData, InvalidImage, UnsupportedModel
 from pocketface.evaluate import embeddings
 from pocketface.evaluate.cache import Cache
@@ -24,6 +24,7 @@ from pocketface.evaluate.data import Image, ImageSet, Sample
 from pocketface.evaluate.embeddings import embed_images
 from pocketface.runtime import backends
 from pocketface.runtime.backends import FakeBackend
+from pocketface.runtime.detector import Detector
 from pocketface.runtime.embedder import Embedder
 
 SIDE = 112
@@ -133,6 +134,34 @@ def test_pictures_that_are_not_aligned_need_a_detector() -> None:
     loose = replace(images(2), samples=(Sample("a", lambda: picture(0), False),))
     with pytest.raises(InvalidData, match="need a detector"):
         embed_images(loose, network()[0])
+
+
+def test_a_picture_without_a_face_is_counted(tmp_path: Path) -> None:
+    """A detector whose score is the brightness, and a black picture among bright ones."""
+    points = np.array([[[[38, 52], [74, 52], [56, 72], [42, 92], [71, 92]]]], np.float32)
+
+    def detect(feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        score = np.float32(feeds["image"].mean() / 255)
+        box = np.array([[[10, 10, 100, 110]]], np.float32)
+        return {"scores": np.full((1, 1), score), "boxes": box, "landmarks": points}
+
+    contract = artifact().contract
+    outputs = {name: name for name in ("scores", "boxes", "landmarks")}
+    task = Detection(score_threshold=0.3)
+    made = replace(artifact(), contract=msgspec.structs.replace(contract, task=task, outputs=outputs))
+    finder = Detector(made, backend=FakeBackend(detect))
+    black = Sample("black.jpg", lambda: np.zeros((SIDE, SIDE, 3), np.uint8), False)
+    loose = tuple(replace(sample, aligned=False) for sample in images(20).samples)
+    source = ImageSet("set", (*loose[:10], black, *loose[10:]), "cd" * 32)
+    embedder, cache = network()[0], Cache(tmp_path)
+    result = embed_images(source, embedder, detector=finder, cache=cache, threads=3)
+    assert np.flatnonzero(result.failed).tolist() == [10]
+    assert result.problems == ("1 of 21 pictures show no face that the detector finds: black.jpg",)
+    crops = [embedder.align(picture(i), points[0, 0]) for i in range(20)]
+    assert np.allclose(result.vectors[~result.failed], embedder.embed(crops), atol=1e-6)
+    stricter = Detector(replace(made, sha256="2" * 64), backend=FakeBackend(detect))
+    assert embed_images(source, embedder, detector=finder, cache=cache).cached == 21
+    assert embed_images(source, embedder, detector=stricter, cache=cache).cached == 0
 
 
 def test_a_second_run_reads_nothing_and_is_equal(tmp_path: Path) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -63,6 +65,24 @@ def test_a_link_to_nowhere_is_named_and_a_folder_is_no_picture(people: Path) -> 
     images = open_images(people)
     assert images.problems == ("1 names lead to no file: Person_A/gone.jpg",)
     assert "Person_A/back\\slash.jpg" in {sample.name for sample in images.samples}
+
+
+def test_links_to_folders_are_followed_but_not_for_ever(people: Path, tmp_path: Path) -> None:
+    (tmp_path / "linked").mkdir()
+    (tmp_path / "linked" / "Person_B").symlink_to(people / "Person_B", target_is_directory=True)
+    (tmp_path / "linked" / "loop").symlink_to(tmp_path / "linked", target_is_directory=True)
+    assert [s.identity for s in open_images(tmp_path / "linked").samples] == ["Person_B"] * 3
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such names")
+def test_names_that_are_no_text_are_escaped_and_read(people: Path) -> None:
+    strange = os.fsencode(people) + b"/Per\xffson/a\x1b.jpg"
+    Path(os.fsdecode(strange)).parent.mkdir()
+    Path(os.fsdecode(strange)).write_bytes((people / "Person_A" / "Person_A_0001.jpg").read_bytes()[:-2])
+    images = open_images(people)
+    sample = next(sample for sample in images.samples if sample.identity not in {f"Person_{c}" for c in "ABC"})
+    assert (sample.name, sample.identity) == ("Per\\udcffson/a\\x1b.jpg", "Per\\udcffson")
+    assert len(images.labels_fingerprint) == 64
 
 
 def test_one_person_in_two_spellings_and_two_with_the_same_pictures(people: Path) -> None:
