@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import click
 
-from . import evaluate_detection, evaluate_pose, evaluate_quality, evaluate_verification
+from . import evaluate_detection, evaluate_pose, evaluate_quality, evaluate_templates, evaluate_verification
 
 #: In the order of `--help`; a protocol is one file and one entry here.
 PROTOCOLS: tuple[click.Command, ...] = (
     evaluate_verification.verification,
+    evaluate_templates.templates,
     evaluate_detection.detection,
     evaluate_pose.pose,
     evaluate_quality.quality,

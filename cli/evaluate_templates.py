@@ -1,0 +1,139 @@
+"""`evaluate templates`: sets of pictures of one person, pooled in several ways, compared with sets of another."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from .evaluate_output import finish, out
+from .evaluate_verification import data_options
+from .output import PATH, as_json, backend, console, threads
+
+if TYPE_CHECKING:
+    from ..evaluate.aggregator import Aggregator
+    from ..evaluate.data import ImageSet
+    from ..evaluate.embeddings import Embedded
+    from ..evaluate.pooling import Protocol
+    from ..evaluate.templates import Floats
+    from ..runtime.embedder import Embedder
+
+
+@click.command()
+@click.argument("data", type=PATH)
+@click.option("--model", type=PATH, required=True, help="Exported recogniser.")
+@click.option("--size", type=click.IntRange(1), default=4, show_default=True, help="Pictures of a random template.")
+@click.option("--members", type=PATH, help="IJB's list: picture, template, medium. Without it, templates are random.")
+@click.option("--pairs", type=PATH, help="IJB's list: template, template, label. Together with --members.")
+@click.option("--quality", type=PATH, help="CSV (name, quality) of the pictures, to weigh them by.")
+@click.option("--learn-from", type=PATH, help="Other people's pictures, to learn an aggregator from.")
+@click.option("--aggregator", type=PATH, help="A learnt aggregator (.safetensors): read, or written by --learn-from.")
+@click.option("--flip", is_flag=True, help="Sum the embeddings of a picture and its mirror image.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Of the random templates and of the learning.")
+@data_options
+@out
+@backend
+@threads
+@as_json
+def templates(
+    data: Path,
+    model: Path,
+    size: int,
+    members: Path | None,
+    pairs: Path | None,
+    quality: Path | None,
+    learn_from: Path | None,
+    aggregator: Path | None,
+    flip: bool,
+    seed: int,
+    out: Path | None,
+    backend: str | None,
+    threads: int | None,
+    as_json: bool,
+    **of_data: Any,
+) -> None:
+    """Compare ways to pool the pictures of a person into one embedding: TAR of pairs of templates.
+
+    DATA is pictures with identities, cut into random templates of --size, or the pictures of IJB-B or IJB-C with the
+    two lists of its protocol. The mean stands first; then the mean weighted by the length of the embeddings, if the
+    file does not normalise them, and by --quality; last an aggregator that was learnt from other people's pictures.
+    """
+    from ..evaluate.aggregator import load_aggregator
+    from ..evaluate.pooling import ijb_protocol, measure_pooling, pooling_section, random_protocol
+    from ..evaluate.quality_sources import qualities_of, read_qualities
+    from ..runtime.embedder import Embedder
+
+    if (members is None) != (pairs is None):
+        raise click.UsageError("--members and --pairs are two lists of one protocol: give both or neither")
+    embedder = Embedder(model, backend=backend, threads=threads)
+    images, embedded = _embed(data, embedder, flip, threads, **of_data)
+    protocol: Protocol = (
+        ijb_protocol(members, pairs, images) if members and pairs else random_protocol(images, size, seed=seed)
+    )
+    weights: dict[str, Floats] = {} if embedder.task.normalized else {"weighted by norm": embedded.norms}
+    if quality:
+        weights["weighted by quality"] = qualities_of(images, read_qualities(quality))
+    pool = _learnt(learn_from, aggregator, images, embedder, flip, seed, threads, **of_data) if learn_from else None
+    if aggregator and not learn_from:
+        pool = load_aggregator(aggregator)
+    rows = measure_pooling(protocol, embedded, weights=weights, aggregate=pool)
+    section = pooling_section(protocol, rows, [*images.problems, *embedded.problems])
+    finish(f"Templates on {images.name}", [section], rows, [embedder.artifact], out=out, as_json=as_json)
+
+
+def _learnt(
+    path: Path,
+    file: Path | None,
+    tested: ImageSet,
+    embedder: Embedder,
+    flip: bool,
+    seed: int,
+    threads: int | None,
+    **of_data: Any,
+) -> Aggregator:
+    from ..evaluate.aggregator import train_aggregator
+    from ..evaluate.pooling import require_others
+
+    images, embedded = _embed(path, embedder, flip, threads, **{**of_data, "images": None, "identities": None})
+    require_others(images, tested)
+    good = [i for i, failed in enumerate(embedded.failed) if not failed]
+    who = [str(images.samples[i].identity) for i in good]
+    with console().status("") as status:
+
+        def told(done: int, total: int) -> None:
+            status.update(f"learning an aggregator: {done} of {total} steps")
+
+        learnt = train_aggregator(embedded.vectors[good], who, seed=seed, progress=told)
+    if file:
+        learnt.save(file)
+    return learnt
+
+
+def _embed(
+    path: Path,
+    embedder: Embedder,
+    flip: bool,
+    threads: int | None,
+    *,
+    images: Path | None,
+    identities: Path | None,
+    aligned: bool,
+    detector: Path | None,
+    strict: bool,
+    no_cache: bool,
+) -> tuple[ImageSet, Embedded]:
+    from ..evaluate.cache import Cache
+    from ..evaluate.data import open_images
+    from ..evaluate.embeddings import embed_images
+    from ..runtime.detector import Detector
+
+    pictures = open_images(images or path, identities=identities, aligned=aligned, strict=strict)
+    finder = Detector(detector, threads=threads) if detector else None
+    cache = None if no_cache else Cache()
+    with console().status("") as status:
+
+        def told(done: int, total: int) -> None:
+            status.update(f"{pictures.name}: {done:,} of {total:,} pictures")
+
+        return pictures, embed_images(pictures, embedder, detector=finder, flip=flip, cache=cache, progress=told)
