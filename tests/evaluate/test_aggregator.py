@@ -42,7 +42,7 @@ def people(count: int, each: int, seed: int, bad: np.ndarray):
 def learnt() -> Aggregator:
     bad = unit(np.random.default_rng(9).normal(size=SIZE))
     vectors, who, _ = people(60, 16, 1, bad)
-    return train_aggregator(vectors, who, hidden=32, steps=150, seed=0)
+    return train_aggregator(vectors, who, hidden=32, steps=150, rate=3e-3, seed=0)
 
 
 def test_a_set_of_one_is_itself(any_weights: Aggregator) -> None:
