@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from .contents import show_contents
 from .output import FILE, PATH, as_json, backend, console, print_json, seed, show, weights
 
 FORMATS = ("onnx", "tflite", "coreml")
@@ -44,9 +45,13 @@ def models(task: Any, as_json: bool) -> None:
 
 @click.command()
 @click.argument("model", type=PATH)
+@click.option("--privacy", is_flag=True, help="List what is stored inside; status 1 if it is more than the network.")
 @as_json
-def info(model: Path, as_json: bool) -> None:
+def info(model: Path, privacy: bool, as_json: bool) -> None:
     """Say what a model file needs and gives: its contract, after the file was checked against its SHA-256."""
+    if privacy:
+        show_contents(model, as_json)
+        return
     import msgspec
 
     from ..artifact import load_artifact

@@ -14,6 +14,7 @@ from ..evaluate.parity import Original, Parity, check_parity
 from . import to_coreml, to_onnx, to_tflite
 from .check import check_file
 from .prepare import BuiltModel, Prepared, prepare, rebuild_model, training_graph
+from .privacy import check_contents
 from .quiet import quiet
 
 
@@ -123,7 +124,9 @@ def _export(
         progress(f"proving {target.name} on faces")
         check_file(temporary)
         with quiet():
-            parity = check_parity(load_artifact(temporary), original).require()
+            written = load_artifact(temporary)
+            check_contents(written)
+            parity = check_parity(written, original).require()
         sidecar_path(target).unlink(missing_ok=True)  # so that an interrupt here leaves no sidecar of another file
     artifact = write_sidecar(target, contract)
     return Exported(artifact, replace(parity, artifact=artifact))

@@ -52,6 +52,7 @@ def _make_reproducible(package: Path) -> None:
     """Drop date and tool versions, fix the order of map entries and the random identifiers of the manifest."""
     from coremltools.proto import Model_pb2
 
+    (package / "executorch_debug_handle_mapping.json").unlink(missing_ok=True)  # for a debugger, no one loads it
     file = package / "Data" / "com.apple.CoreML" / "model.mlmodel"
     spec = Model_pb2.Model()
     spec.ParseFromString(file.read_bytes())

@@ -1,15 +1,18 @@
-"""Read a checkpoint without running anything in it, and load it strictly."""
+"""Read a checkpoint without running anything in it, and load it strictly.
+
+What a training script puts beside the network's weights stays behind: of ``{"state_dict": ..., "optimizer": ...,
+"epoch": ...}`` only the weights are taken. What it mixes in among them is refused by name: a margin head holds a centre
+for every person of the training set, and a model that leaves with them gives those people away.
+"""
 
 from __future__ import annotations
 
-import pickle
-import zipfile
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
@@ -19,8 +22,11 @@ from ..errors import InvalidModel
 WRAPPERS = ("state_dict", "state_dict_backbone", "model", "backbone")
 #: What data-parallel and compiled modules put before each key.
 PREFIXES = ("module.", "_orig_mod.")
-#: What the readers raise for files that are damaged, or that hold more than tensors.
-_DAMAGE = (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, zipfile.BadZipFile)
+#: Words in the names of what only training needs: margin heads and their class centres, optimisers and their state.
+_TRAINING = re.compile(
+    r"(^|[._])(head|margin|arcface|cosface|adaface|partial_?fc|softmax_fc|classifier|centers?|centres?|prox(y|ies)|"
+    r"prototypes?|optimi[sz]er|exp_avg|exp_avg_sq|momentum_buffer)([._]|$)"
+)
 
 
 def read_state(path: Path) -> dict[str, Tensor]:
@@ -40,7 +46,7 @@ def read_state(path: Path) -> dict[str, Tensor]:
             state: Any = load_file(path)
         else:
             state = torch.load(path, map_location="cpu", weights_only=True)
-    except _DAMAGE as e:
+    except Exception as e:  # a damaged pickle stumbles over its own content, and may raise anything
         reason = (str(e).strip().splitlines() or [type(e).__name__])[0]
         raise InvalidModel(f"{path}: damaged, or more than tensors in it: {reason}") from e
     return _unwrap(state, path)
@@ -53,6 +59,7 @@ def load_weights(model: nn.Module, path: Path) -> None:
         InvalidModel: the file cannot be read, or its keys, shapes or values are not those of this network.
     """
     state, expected = read_state(path), model.state_dict()
+    _refuse_training_heads(state, expected, path)
     faults = {
         "missing": [k for k in expected if k not in state],
         "unexpected": [k for k in state if k not in expected],
@@ -69,11 +76,25 @@ def load_weights(model: nn.Module, path: Path) -> None:
     model.load_state_dict(state)
 
 
+def _refuse_training_heads(state: Mapping[str, Tensor], expected: Mapping[str, Tensor], path: Path) -> None:
+    """Raise for a whole network with something of its training beside it; anything else is told by the faults."""
+    more = [k for k, v in state.items() if k not in expected and (_TRAINING.search(k) or v.ndim == 2)]
+    if more and all(k in state for k in expected):
+        told = ", ".join(f"{k} {tuple(state[k].shape)}" for k in more[:3])
+        raise InvalidModel(
+            f"{path}: {len(more)} tensors of its training among the network's: {told}. Class centres and optimiser "
+            "state must not leave with a model: save the network's own tensors alone"
+        )
+
+
 def _unwrap(state: Any, path: Path) -> dict[str, Tensor]:
     while isinstance(state, Mapping) and (inner := next((state[k] for k in WRAPPERS if k in state), None)) is not None:
         state = inner
     if not isinstance(state, Mapping) or not all(isinstance(v, Tensor) for v in state.values()):
-        raise InvalidModel(f"{path}: expected a mapping of names to tensors, got {type(state).__name__}")
+        others = [k for k, v in state.items() if not isinstance(v, Tensor)] if isinstance(state, Mapping) else []
+        came = f"{type(state).__name__}{' with ' + ', '.join(map(str, others[:3])) if others else ''}"
+        known = ", ".join(WRAPPERS)
+        raise InvalidModel(f"{path}: expected a mapping of names to tensors, or one under {known}; got a {came}")
     for prefix in PREFIXES:
         if state and all(k.startswith(prefix) for k in state):
             state = {k.removeprefix(prefix): v for k, v in state.items()}

@@ -10,11 +10,12 @@ import struct
 from typing import NamedTuple
 
 # Positions of the fields in their tables.
-_MODEL_CODES, _MODEL_GRAPHS = 1, 2
+_MODEL_CODES, _MODEL_GRAPHS, _MODEL_BUFFERS, _MODEL_METADATA = 1, 2, 4, 6
 _CODE_OLD, _CODE_NEW = 0, 3
-_GRAPH_TENSORS, _GRAPH_OPS = 0, 3
-_OP_CODE, _OP_INPUTS = 0, 1
-_TENSOR_TYPE, _TENSOR_QUANTIZATION = 1, 4
+_GRAPH_TENSORS, _GRAPH_OUTPUTS, _GRAPH_OPS = 0, 2, 3
+_OP_CODE, _OP_INPUTS, _OP_OUTPUTS = 0, 1, 2
+_TENSOR_SHAPE, _TENSOR_TYPE, _TENSOR_BUFFER, _TENSOR_NAME, _TENSOR_QUANTIZATION = 0, 1, 2, 3, 4
+_BUFFER_DATA, _METADATA_NAME, _METADATA_BUFFER = 0, 0, 1
 _QUANTIZATION_SCALE = 2
 
 
@@ -44,6 +45,45 @@ def read_operators(model: bytes) -> list[Operator]:
         return [op for graph in root.tables(_MODEL_GRAPHS) for op in _operators(graph, codes)]
     except (struct.error, IndexError) as e:
         raise ValueError(f"not a sound flatbuffer: {e}") from e
+
+
+#: Name, shape, bytes in the file, and whether an output of its graph depends on it.
+Stored = tuple[str, tuple[int, ...], int, bool]
+
+
+def read_stored(model: bytes) -> tuple[list[Stored], list[str]]:
+    """All tensors with contents, buffers that nothing names among them, and the names of the metadata.
+
+    Raises:
+        ValueError: an offset or a length leads out of the file.
+    """
+    try:
+        root = _Table(model, _number(model, "I", 0))
+        sizes = [buffer.length(_BUFFER_DATA) for buffer in root.tables(_MODEL_BUFFERS)]
+        metadata = root.tables(_MODEL_METADATA)
+        named = {table.number(_METADATA_BUFFER, "I") for table in metadata}
+        stored: list[Stored] = []
+        for graph in root.tables(_MODEL_GRAPHS):
+            needed = _needed(graph)
+            for i, table in enumerate(graph.tables(_GRAPH_TENSORS)):
+                buffer = table.number(_TENSOR_BUFFER, "I")
+                named.add(buffer)
+                if sizes[buffer]:
+                    shape = table.numbers(_TENSOR_SHAPE, "i")
+                    stored.append((table.text(_TENSOR_NAME), shape, sizes[buffer], i in needed))
+        stored += [(f"buffer {i}", (size,), size, False) for i, size in enumerate(sizes) if size and i not in named]
+        return stored, [table.text(_METADATA_NAME) for table in metadata]
+    except (struct.error, IndexError) as e:
+        raise ValueError(f"not a sound flatbuffer: {e}") from e
+
+
+def _needed(graph: _Table) -> set[int]:
+    """Tensors that an output depends on; operators stand in the order in which they run."""
+    needed = set(graph.numbers(_GRAPH_OUTPUTS, "i"))
+    for op in reversed(graph.tables(_GRAPH_OPS)):
+        if needed & set(op.numbers(_OP_OUTPUTS, "i")):
+            needed |= set(op.numbers(_OP_INPUTS, "i"))
+    return needed
 
 
 def _operators(graph: _Table, codes: list[int]) -> list[Operator]:
@@ -93,6 +133,15 @@ class _Table(NamedTuple):
         if target is None:
             return ()
         return struct.unpack_from(f"<{_number(self.data, 'I', target)}{kind}", self.data, target + 4)
+
+    def length(self, index: int) -> int:
+        """How many entries the vector has that a field points to; 0 where it is absent."""
+        target = self._target(index)
+        return 0 if target is None else int(_number(self.data, "I", target))
+
+    def text(self, index: int) -> str:
+        """A string that a field points to; empty where it is absent."""
+        return bytes(self.numbers(index, "B")).decode("utf-8", "replace")
 
     def tables(self, index: int) -> list[_Table]:
         """A vector of tables: each entry is the distance from itself to its table."""
