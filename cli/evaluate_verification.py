@@ -76,9 +76,12 @@ def verification(
     from ..errors import ParityError
     from ..evaluate.cache import Cache
     from ..evaluate.gate import broken
+    from ..evaluate.plots import require_matplotlib
     from ..evaluate.verification_run import Settings
 
     conditions = _conditions(gate, len(models), record)
+    if out:
+        require_matplotlib()
     embedders = [_embedder(model, backend, threads) for model in models]
     settings = Settings(flip=flip, far=far, allow_different=allow_different)
     opened, outcome = measure(data, embedders, settings, threads=threads, **of_data)

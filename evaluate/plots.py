@@ -82,6 +82,14 @@ class Curve:
     steps: bool = False
 
 
+def require_matplotlib() -> None:
+    """Raise MissingExtra if plots cannot be drawn: to be asked before a long run, not after it."""
+    try:
+        import matplotlib  # noqa: F401
+    except ImportError as e:
+        raise MissingExtra("matplotlib", "plots", "draw plots") from e
+
+
 def curve_plot(
     curves: Sequence[Curve],
     *,
@@ -244,12 +252,11 @@ def _legend(figure: Any, axes: Axes) -> None:
 
 @contextmanager
 def _figure(height: float = INCHES[1]) -> Iterator[Figure]:
-    try:
-        from matplotlib import style
-        from matplotlib.figure import Figure
-        from matplotlib.layout_engine import ConstrainedLayoutEngine
-    except ImportError as e:
-        raise MissingExtra("matplotlib", "plots", "draw plots") from e
+    require_matplotlib()
+    from matplotlib import style
+    from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
+
     with style.context(["default", _STYLE]):
         layout = ConstrainedLayoutEngine(w_pad=0.14, h_pad=0.12)
         yield Figure(figsize=(INCHES[0], height), dpi=DPI, layout=layout, facecolor="white")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -57,3 +58,15 @@ def test_the_report_is_whole_and_shows_faces_only_if_asked(
     page = (tmp_path / "out" / "report.html").read_text("utf-8")
     assert ("data:image/jpeg" in page) == pictures
     assert page.index("pocketface ") < page.index("<section")
+
+
+def test_without_matplotlib_a_report_is_refused_before_the_work(
+    recognizer: Path, people: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("POCKETFACE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    call = ["evaluate", "verification", str(people), "--aligned", "--model", str(recognizer)]
+    done = CliRunner().invoke(cli, [*call, "--out", str(tmp_path / "out")])
+    assert done.exit_code == 1
+    assert "pip install 'pocketface[plots]'" in done.stderr
+    assert not (tmp_path / "cache").exists()
