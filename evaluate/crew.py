@@ -7,9 +7,8 @@ wait for each other after every layer; and they leave no core idle while picture
 from __future__ import annotations
 
 import os
-from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from queue import SimpleQueue
 from types import TracebackType
@@ -27,7 +26,6 @@ NOT_FINITE = "have an embedding with NaN or infinity"
 ZERO = "have an embedding of zeros"
 
 _MOST = 16  # engines: beyond, Python's lock is what they wait for
-_AHEAD = 2  # batches per worker that may wait to be collected
 
 
 @dataclass(frozen=True)
@@ -75,14 +73,8 @@ class Crew:
         self._pool.shutdown(cancel_futures=True)
 
     def embed(self, batches: Iterable[Sequence[Sample]]) -> Iterator[Batch]:
-        """Embed batches, in their order; few of them are held at a time."""
-        waiting: deque[Future[Batch]] = deque()
-        for batch in batches:
-            waiting.append(self._pool.submit(self._embed, batch))
-            if len(waiting) >= _AHEAD * self._threads:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
+        """Embed batches, in their order; as many pictures and crops are held as the threads are at work on."""
+        return self._pool.map(self._embed, batches)
 
     def _embed(self, samples: Sequence[Sample]) -> Batch:
         cropper = self._croppers.get()

@@ -101,9 +101,9 @@ def found(*boxes: tuple[float, float, float, float]) -> list[DetectedFace]:
             0,
         ),  # 6000 > 4900
         (
-            [(99.5 - 10, 99.5 - 10, 99.5 + 70, 99.5 + 70), (99.5 - 35, 99.5 - 35, 99.5 + 35, 99.5 + 35)],
+            [(99.5 - 15, 99.5 - 15, 99.5 + 65, 99.5 + 65), (99.5 - 35, 99.5 - 35, 99.5 + 35, 99.5 + 35)],
             1,
-        ),  # 2800 < 4900
+        ),  # 3900 < 4900
     ],
 )
 def test_the_main_face_is_large_and_in_the_middle(boxes: list[tuple[float, ...]], expected: int) -> None:

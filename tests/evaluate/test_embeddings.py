@@ -322,21 +322,27 @@ def test_an_error_of_the_engine_ends_the_run_at_once() -> None:
     assert time.monotonic() - start < 5
 
 
-def test_every_thread_has_an_engine_of_its_own_where_the_engine_is_known(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+class Strict(FakeBackend):
     """Backends keep buffers between runs, so no two threads may be in one."""
+
+    busy = False
+
+    def run(self, feeds: dict[str, np.ndarray]) -> dict[str, np.ndarray]:  # type: ignore[override]
+        assert not self.busy
+        self.busy = True
+        time.sleep(0.005)
+        self.busy = False
+        return super().run(feeds)
+
+
+def test_an_engine_that_cannot_be_opened_again_serves_one_thread_at_a_time() -> None:
+    engine = Strict(lambda feeds: {"embedding": corner(feeds["image"])})
+    result = embed_images(images(200), Embedder(artifact(), backend=engine), threads=3)
+    assert np.allclose(result.vectors, expected(200), atol=1e-6)
+
+
+def test_every_thread_has_an_engine_of_its_own_where_the_engine_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
     opened: list[FakeBackend] = []
-
-    class Strict(FakeBackend):
-        busy = False
-
-        def run(self, feeds: dict[str, np.ndarray]) -> dict[str, np.ndarray]:  # type: ignore[override]
-            assert not self.busy
-            self.busy = True
-            time.sleep(0.005)
-            self.busy = False
-            return super().run(feeds)
 
     def load(_: Artifact, threads: int | None) -> FakeBackend:
         assert threads in (1, None)

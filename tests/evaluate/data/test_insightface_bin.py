@@ -15,21 +15,24 @@ from PIL import Image
 from pocketface.errors import InvalidData
 from pocketface.evaluate.data import open_images, open_pairs
 
-Png = Callable[[int], bytes]
+Png = Callable[..., bytes]
 
 
 def python2(pictures: list[bytes], verdicts: list[bool]) -> bytes:
     """What Python 2's cPickle writes at protocol 2, as most of the published sets have it: byte strings, by hand."""
-    strings = b"".join(
-        b"T" + struct.pack("<I", len(p)) + p + b"r" + struct.pack("<I", i) for i, p in enumerate(pictures)
-    )
+    strings = b""
+    for i, p in enumerate(pictures):
+        strings += b"T" + struct.pack("<I", len(p)) if len(p) > 255 else b"U" + struct.pack("B", len(p))
+        strings += p + b"r" + struct.pack("<I", i + 7)
     bools = b"".join(b"\x88" if v else b"\x89" for v in verdicts)
     return b"\x80\x02]q\x01(" + strings + b"e]q\x02(" + bools + b"e\x86q\x03."
 
 
 @pytest.fixture(scope="module")
 def content(png: Png) -> tuple[list[bytes], list[bool]]:
-    return [png(i) for i in (0, 1, 2, 3, 0, 4)], [True, False, True]
+    pictures = [png(i) for i in (0, 1, 2, 3, 0)] + [png(4, 2)]
+    assert len(pictures[0]) > 255 > len(pictures[5])  # short byte strings have an instruction of their own
+    return pictures, [True, False, True]
 
 
 WRITERS: dict[str, Callable[[object], bytes]] = {
