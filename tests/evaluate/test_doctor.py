@@ -229,8 +229,12 @@ def test_a_fault_before_and_one_after_a_detector(detector):
     assert detector.diagnose(faces, "faces").name == "channels swapped + letterbox not undone"
 
 
-@pytest.mark.parametrize("threshold", [0.2, 0.9])
-def test_another_threshold_is_named_with_its_value(detector, threshold):
+@pytest.mark.parametrize("share", [0.3, 3])
+def test_another_threshold_is_named_with_its_value(detector, share):
+    """The threshold that leaves so many times as many faces as the contract's."""
+    scores = np.sort(np.concatenate([c.scores for c, _ in detector.rehearsal.candidates((), detector.every)]))[::-1]
+    count = np.count_nonzero(scores >= detector.artifact.contract.task.score_threshold)
+    threshold = float(scores[round(count * share)])
     diagnosis = detector.diagnose(detector.faces(threshold=threshold), "faces")
     assert diagnosis.name == "wrong threshold"
     assert float(diagnosis.detail) == pytest.approx(threshold, abs=0.05)
