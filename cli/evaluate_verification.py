@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from .evaluate_slices import read_edges, sections_of, slice_files, slice_options
 from .output import PATH, as_json, backend, command_line, console, print_json, threads
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from ..evaluate.verification_run import Outcome
     from ..runtime.detector import Detector
     from ..runtime.embedder import Embedder
+    from .evaluate_slices import Sliced
 
 _DATA_OPTIONS = (
     click.option("--images", type=PATH, help="Folder or tar with the pictures of a list. Default: the list's folder."),
@@ -43,6 +45,7 @@ def data_options(command: Callable[..., None]) -> Callable[..., None]:
 @click.option("--gate", help="What the others must meet: 'flips<=0.005,tar_drop<=0.01,cosine>=0.985'. Else status 1.")
 @click.option("--record", is_flag=True, help="Write into the others that they passed the gate.")
 @click.option("--allow-different", is_flag=True, help="Also compare the decisions of different networks.")
+@slice_options
 @click.option("--out", type=PATH, help="Folder for a report with curves, reliability and the worst pairs.")
 @click.option("--pictures", is_flag=True, help="Show the faces of the worst pairs in the report.")
 @backend
@@ -61,13 +64,17 @@ def verification(
     backend: str | None,
     threads: int | None,
     as_json: bool,
+    by: Sequence[str],
+    edges: str | None,
+    bins: int,
     **of_data: Any,
 ) -> None:
     """Measure verification on DATA, and of several files of one network how decisions differ from the first file's.
 
     DATA is a list of pairs (LFW's pairs.txt or the folder with it, an InsightFace .bin, a .csv), or pictures with
     identities (a folder for each person, tar shards): then every pair counts. A picture without an embedding counts
-    against the result: its genuine pairs are rejected.
+    against the result: its genuine pairs are rejected. --by cuts by a column: errors of each slice at one common
+    threshold, and what changes from the first file on; of pictures without identities, only how far embeddings turn.
 
     \b
     pocketface evaluate verification lfw/ --detector D.onnx --model float.onnx --model int8.tflite \\
@@ -79,20 +86,22 @@ def verification(
     from ..evaluate.plots import require_matplotlib
     from ..evaluate.verification_run import Settings
 
-    conditions = _conditions(gate, len(models), record)
+    conditions, cuts = _conditions(gate, len(models), record), (by, read_edges(edges), bins)
     if out:
         require_matplotlib()
     embedders = [_embedder(model, backend, threads) for model in models]
     settings = Settings(flip=flip, far=far, allow_different=allow_different)
-    opened, outcome = measure(data, embedders, settings, threads=threads, **of_data)
+    nameless = bool(by) and not conditions
+    opened, outcome = measure(data, embedders, settings, threads=threads, nameless=nameless, **of_data)
+    finder, kept = _detector(of_data["detector"], threads), None if of_data["no_cache"] else Cache()
+    options: dict[str, Any] = {"detector": finder, "settings": settings, "cache": kept}
+    sliced = slice_files(opened, embedders, *cuts, **options)
     if out:
-        finder, kept = _detector(of_data["detector"], threads), None if of_data["no_cache"] else Cache()
-        options = {"detector": finder, "settings": settings, "cache": kept, "pictures": pictures}
-        _save(out, opened, embedders, outcome, conditions, **options)
-    _show(embedders, outcome, conditions, as_json)
+        _save(out, opened, embedders, outcome, conditions, sliced, pictures=pictures, **options)
+    _show(embedders, outcome, conditions, sliced, as_json)
     said = [
         f"{embedder.artifact.path.name}: {fault}"
-        for embedder, drift in zip(embedders[1:], outcome.drifts, strict=True)
+        for embedder, drift in zip(embedders[1:], outcome.drifts, strict=bool(outcome.results))
         for fault in broken(conditions, drift.figures)
     ]
     if said:
@@ -113,14 +122,24 @@ def measure(
     detector: Path | None,
     strict: bool,
     no_cache: bool,
+    columns: Path | None = None,
+    scheme: str | None = None,
+    nameless: bool = False,
 ) -> tuple[Data, Outcome]:
-    """Open the data and run the protocol, with progress on standard error."""
+    """Open the data and run the protocol, with progress on standard error.
+
+    With ``nameless``, pictures that do not all name an identity give an empty outcome instead of an error.
+    """
     from ..evaluate.cache import Cache
     from ..evaluate.data import open_data
-    from ..evaluate.verification_run import run_verification
+    from ..evaluate.slice_run import has_identities
+    from ..evaluate.verification_run import Outcome, run_verification
 
     with console().status(f"reading {path.name}") as status:
-        data = open_data(path, images=images, identities=identities, aligned=aligned, strict=strict)
+        labels = {"identities": identities, "columns": columns, "scheme": scheme}
+        data = open_data(path, images=images, **labels, aligned=aligned, strict=strict)  # type: ignore[arg-type]
+        if nameless and not has_identities(data):
+            return data, Outcome((), ())
         finder = _detector(detector, threads)
         cache = None if no_cache else Cache()
         outcome = run_verification(
@@ -166,6 +185,7 @@ def _save(
     embedders: Sequence[Embedder],
     outcome: Outcome,
     conditions: Sequence[Condition],
+    sliced: Sliced,
     **options: Any,
 ) -> None:
     """Write the report. Its plots are made from the embeddings that the cache holds."""
@@ -176,22 +196,31 @@ def _save(
     from ..report import Report, artifact_section
 
     with console().status("drawing the report"):
-        tables = verification_sections(embedders, outcome, conditions)
-        details = detail_sections(data, embedders, outcome, **options)
-        files = artifact_section([embedder.artifact for embedder in embedders])
-        sections = [*tables, curves_section(embedders, outcome), *details, files]
+        sections = [*sections_of(sliced, embedders), *sections_of(sliced, embedders, plots=True)]
+        if outcome.results:
+            tables = verification_sections(embedders, outcome, conditions)
+            details = detail_sections(data, embedders, outcome, **options)
+            sections = [*tables, *sections, curves_section(embedders, outcome), *details]
+        sections.append(artifact_section([embedder.artifact for embedder in embedders]))
         title = f"Verification on {images_of(data).name}"
         save_report(Report(title=title, sections=sections, command=command_line()), out)
 
 
-def _show(embedders: Sequence[Embedder], outcome: Outcome, conditions: Sequence[Condition], as_json: bool) -> None:
+def _show(
+    embedders: Sequence[Embedder], outcome: Outcome, conditions: Sequence[Condition], sliced: Sliced, as_json: bool
+) -> None:
+    from ..evaluate.slice_table import slice_facts
     from ..evaluate.verification_table import verification_facts, verification_sections
     from ..render import print_section
 
+    measured = outcome.results != ()
     if as_json:
-        print_json({"command": command_line(), **verification_facts(embedders, outcome, conditions)})
+        facts = verification_facts(embedders, outcome, conditions) if measured else {}
+        slices = [slice_facts(embedders, *each) for each in sliced]
+        print_json({"command": command_line(), **facts, **({"slices": slices} if slices else {})})
         return
-    for section in verification_sections(embedders, outcome, conditions):
+    tables = verification_sections(embedders, outcome, conditions) if measured else []
+    for section in (*tables, *sections_of(sliced, embedders)):
         print_section(section)
 
 

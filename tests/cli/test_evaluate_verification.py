@@ -15,7 +15,7 @@ from PIL import Image
 from pocketface.artifact import load_artifact, write_sidecar
 from pocketface.cli import cli
 from pocketface.contract import InputSpec, ModelContract, Recognition
-from pocketface.errors import EmbeddingMismatch, ParityError, PocketfaceError
+from pocketface.errors import EmbeddingMismatch, InvalidData, ParityError, PocketfaceError
 
 SIDE, PEOPLE, EACH = 112, 30, 3
 
@@ -168,3 +168,57 @@ def test_a_list_of_pairs_is_judged_over_its_folds(models, people, tmp_path):
     assert 0.9 < result["accuracy"] <= 1
     assert result["at_far"][0]["tar"] is None  # of 30 impostor pairs, none may pass at FAR 1e-2
     assert "3,000 are needed" in result["at_far"][0]["note"]
+
+
+@pytest.fixture
+def columns(tmp_path, people):
+    """Group by the number of the person, and an age that half of the pictures lack."""
+    rows = [
+        f"{p.parent.name}/{p.name},{'ab'[int(p.parent.name[1:]) % 2]},{int(p.stem) or ''}"
+        for p in people.rglob("*.png")
+    ]
+    file = tmp_path / "columns.csv"
+    file.write_text("\n".join(["name,group,age", *rows]))
+    return file
+
+
+def test_tables_and_json_of_two_files(models, people, columns):
+    both = ["--model", models["float32"], "--model", models["int8"], "--columns", columns, "--far", "1e-2"]
+    table = verification(people, *both, "--by", "group").stdout
+    assert all(
+        word in table for word in ("By group, at the threshold of FAR 0.01", "rank disparity", "against float32")
+    )
+    told = json.loads(verification(people, *both, "--by", "group", "--by", "age", "--json").stdout)
+    group, age = told["slices"]
+    assert [s["name"] for s in group["files"][0]["slices"]] == ["a", "b"]
+    assert [(s["pictures"], s["genuine"]) for s in group["files"][0]["slices"]] == [(45, 45), (45, 45)]
+    assert age["names"] == ["1", "2", "not known"]
+    assert age["files"][0]["slices"][0]["genuine"] == 0  # a person has one picture of each age
+    assert age["files"][0]["across"][0] == 90
+    assert len(group["files"][1]["changes"]) == len(group["files"][1]["turns"]) == 2
+
+
+def test_without_identities_drift_alone(models, tmp_path, people):
+    flat = tmp_path / "flat"
+    flat.mkdir()
+    for i, picture in enumerate(sorted(people.rglob("0.png"))):
+        Image.open(picture).save(flat / f"{20 + 40 * (i % 2)}_{i % 2}_{i % 5}_x{i}.png")
+    arguments = ["--aligned", "--scheme", "utkface", "--by", "gender", "--model", models["float32"]]
+    told = json.loads(run("evaluate", "verification", flat, *arguments, "--model", models["int8"], "--json").stdout)
+    assert "results" not in told
+    turns = told["slices"][0]["files"][1]["turns"]
+    assert [(t["name"], t["pictures"]) for t in turns] == [("female", 15), ("male", 15)]
+    assert all(0.99 < t["mean"] < 1 for t in turns)
+    with pytest.raises(InvalidData, match="only drift between files can be sliced"):
+        run("evaluate", "verification", flat, *arguments)
+    gate = ["--model", models["int8"], "--gate", "cosine>=0.9"]
+    with pytest.raises(InvalidData, match="name no identity"):
+        run("evaluate", "verification", flat, *arguments, *gate)  # a gate is not passed by what was not measured
+
+
+def test_a_report_holds_the_slices(models, people, columns, tmp_path):
+    pytest.importorskip("matplotlib")
+    arguments = ["--columns", columns, "--by", "group", "--far", "1e-2", "--out", tmp_path / "report"]
+    verification(people, "--model", models["float32"], *arguments)
+    titles = [s["title"] for s in json.loads((tmp_path / "report" / "report.json").read_text())["sections"]]
+    assert "Rates by group" in titles
