@@ -124,8 +124,9 @@ class Head(nn.Module):
         super().__init__()
         self.tasks = CrossStitch(channels, {**START, "pose": [0.0] * pose})
         self.pose = nn.Sequential(RepVGGConv(pose, pose, depthwise=True), nn.ReLU(), nn.Conv2d(pose, 6, 1))
-        with torch.no_grad():
-            kernel_of(self.pose[-1])[1].copy_(torch.tensor([1.0, 0, 0, 0, 1, 0]))  # heads that look straight ahead
+        weight, bias = kernel_of(self.pose[-1])
+        nn.init.normal_(weight, std=0.01)
+        bias.data = torch.tensor([1.0, 0, 0, 0, 1, 0])  # heads that look straight ahead
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) -> (B, 21, H, W): score, box, landmarks and pose."""
