@@ -151,7 +151,7 @@ def test_seeded_weights_find_something_but_not_everything(name: str) -> None:
     with torch.no_grad():
         scores = network.decode(network(faces), 320, 320).scores  # type: ignore[operator]
     assert 0.0005 < (scores > 0.5).float().mean() < 0.6
-    assert (scores.std(1) > 0.02).all()
+    assert all(one.unique().numel() > 0.9 * one.numel() for one in scores), "scores that cannot be ranked"
 
 
 def test_it_learns_one_face() -> None:
