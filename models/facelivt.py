@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .blocks import FFN, ConvBN
+from .blocks import FFN, ConvBN, Residual
 from .registry import ModelSpec, register_model
 from .trunk import FaceLiVT, repmix
 
@@ -152,12 +152,13 @@ def _linear(tokens: Tensor, weights: Tensor, biases: Tensor) -> Tensor:
     return torch.cat([F.linear(part, weight.T, bias) for part, weight, bias in parts], 1)
 
 
-def _branches(mixer: type[MHLA] | type[MHSA], stage: int, channels: int, side: int) -> list[nn.Module]:
-    return [mixer(channels, side) if stage >= 2 else repmix(channels), FFN(channels, expansion=3)]
+def _block(mixer: type[MHLA] | type[MHSA], stage: int, channels: int, side: int) -> list[nn.Module]:
+    mixing = mixer(channels, side) if stage >= 2 else repmix(channels)
+    return [Residual(mixing), Residual(FFN(channels, expansion=3))]
 
 
 def _build(size: str, mixer: type[MHLA] | type[MHSA]) -> nn.Module:
-    return FaceLiVT(DIMS[size], DEPTHS, partial(_branches, mixer), nn.AdaptiveAvgPool2d(1), DIMS[size][-1])
+    return FaceLiVT(DIMS[size], DEPTHS, partial(_block, mixer), nn.AdaptiveAvgPool2d(1), DIMS[size][-1])
 
 
 def _register(name: str, size: str, mixer: type[MHLA] | type[MHSA]) -> None:

@@ -10,7 +10,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from .blocks import FFN, ConvBN
+from .blocks import FFN, ConvBN, Residual
 from .registry import ModelSpec, register_model
 from .reparam import Kernel, conv_to_fc, token_offset
 from .trunk import FaceLiVT, repmix
@@ -62,12 +62,6 @@ class LiteMHLA(nn.Module):
         weights, biases = zip(*((lin.weight, lin.bias) for lin in self.lin), strict=True)
         return torch.stack(weights), torch.stack(biases)
 
-    def fold(self) -> nn.Module:
-        """The per-channel scales before and after the matrices become one after them."""
-        weight, bias = self.matrices()
-        gain, alpha, beta = self.ls.flatten(), self.norm.alpha.flatten(), self.norm.beta.flatten()
-        return TokenMixing(weight.transpose(1, 2), bias, scale=gain * alpha, shift=gain * beta, gain=gain)
-
 
 class LocalLiteMHLA(LiteMHLA):
     """LiteMHLA that learns with a k x k convolution beside each head's matrix, and ships without it.
@@ -97,8 +91,20 @@ class LocalLiteMHLA(LiteMHLA):
         return weight + local_weight, bias + local_bias
 
 
+class MixingResidual(Residual):
+    """``x + m(x)`` around a LiteMHLA, which folds as a whole."""
+
+    m: LiteMHLA
+
+    def fold(self) -> nn.Module:
+        """The per-channel scales before and after the matrices become one after them."""
+        weight, bias = self.m.matrices()
+        gain, alpha, beta = self.m.ls.flatten(), self.m.norm.alpha.flatten(), self.m.norm.beta.flatten()
+        return TokenMixing(weight.transpose(1, 2), bias, scale=gain * alpha, shift=gain * beta, gain=gain)
+
+
 class TokenMixing(nn.Module):
-    """The deployed LiteMHLA, ``scale * (x W) + offset``, in 5 tensors.
+    """The deployed LiteMHLA with its residual, ``x + scale * (x W) + offset``, in 5 tensors.
 
     The offset has the size of the grid but only rank two per head. It is kept as its factors, and becomes one constant
     when the network is exported.
@@ -114,7 +120,7 @@ class TokenMixing(nn.Module):
         """(B, C, side, side) -> the same."""
         tokens = x.reshape(x.shape[0], HEADS, x.shape[1] // HEADS, -1)  # (B, heads, C/heads, N)
         mixed = tokens @ self.weight * self.scale.reshape(HEADS, -1, 1) + self.offset()
-        return mixed.reshape(x.shape)
+        return (tokens + mixed).reshape(x.shape)
 
     def offset(self) -> Tensor:
         """(heads, C/heads, N)."""
@@ -139,18 +145,18 @@ class ChannelsLastTokenMixing(nn.Module):
         weights = self.mixing.weight.transpose(1, 2).unsqueeze(1)  # (heads, 1, N, N)
         mixed = torch.cat([w @ part for w, part in zip(weights, tokens.chunk(HEADS, 2), strict=True)], 2)  # (B, N, C)
         mixed = mixed * self.mixing.scale + self.mixing.offset().permute(2, 0, 1).flatten(1)
-        return mixed.reshape(batch, height, width, channels).permute(0, 3, 1, 2)
+        return (tokens + mixed).reshape(batch, height, width, channels).permute(0, 3, 1, 2)
 
 
-def _branches(mixer: type[LiteMHLA], stage: int, channels: int, side: int) -> list[nn.Module]:
-    mixing = [mixer(channels, side)] if stage >= 2 else []
-    return [repmix(channels), *mixing, FFN(channels, expansion=2)]
+def _block(mixer: type[LiteMHLA], stage: int, channels: int, side: int) -> list[nn.Module]:
+    mixing = [MixingResidual(mixer(channels, side))] if stage >= 2 else []
+    return [Residual(repmix(channels)), *mixing, Residual(FFN(channels, expansion=2))]
 
 
 def _build(size: str, mixer: type[LiteMHLA] = LiteMHLA) -> nn.Module:
     width = DIMS[size][-1]
     pre_head = nn.Sequential(ConvBN(width, FEATURES), ConvBN(FEATURES, FEATURES, 4, padding=0, groups=FEATURES))
-    return FaceLiVT(DIMS[size], DEPTHS, partial(_branches, mixer), pre_head, FEATURES)
+    return FaceLiVT(DIMS[size], DEPTHS, partial(_block, mixer), pre_head, FEATURES)
 
 
 def _spec(name: str, summary: str) -> ModelSpec:

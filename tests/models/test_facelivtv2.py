@@ -7,8 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from pocketface.models import create_model, reparameterize
-from pocketface.models.blocks import Residual
-from pocketface.models.facelivtv2 import LiteMHLA, LocalLiteMHLA, TokenMixing
+from pocketface.models.facelivtv2 import LiteMHLA, LocalLiteMHLA, MixingResidual, TokenMixing
 from pocketface.models.reparam import rebuild
 
 SIDE, CHANNELS = 3, 8
@@ -38,9 +37,8 @@ def test_lite_mhla_is_one_matrix_per_head_between_two_scales() -> None:
 def test_the_fold_is_one_scale_and_one_offset() -> None:
     """``x + s_c (W_h x_c) + B_cn`` with ``s = ls alpha`` and ``B = ls (beta sum_m W_h[n, m] + b_h[n])``."""
     mixer, x = _randomized(LiteMHLA(CHANNELS, SIDE)), _picture()
-    folded = rebuild(Residual(mixer), "fold")
-    mixing = folded.m
-    assert isinstance(mixing, TokenMixing)
+    folded = MixingResidual(mixer).fold()
+    assert isinstance(folded, TokenMixing)
     expected = x.clone()
     for channel in range(CHANNELS):
         weight, bias = mixer.lin[channel // 2].weight, mixer.lin[channel // 2].bias
@@ -48,7 +46,7 @@ def test_the_fold_is_one_scale_and_one_offset() -> None:
         cells = ls * alpha * (x[:, channel].flatten(1) @ weight.T) + ls * (beta * weight.sum(1) + bias)
         expected[:, channel] += cells.reshape(2, SIDE, SIDE)
     torch.testing.assert_close(folded(x), expected, rtol=1e-12, atol=1e-12)
-    assert len(mixing.state_dict()) == 5
+    assert len(folded.state_dict()) == 5
 
 
 @pytest.mark.parametrize("kernel", [1, 3, 5])
@@ -61,8 +59,8 @@ def test_the_local_branch_is_a_convolution_that_a_heads_channels_share(kernel: i
     local = torch.cat([mixer.local(normal[:, inner::2]) for inner in range(2)], 1)  # one channel of each head at once
     local = local.reshape(2, 2, 4, SIDE, SIDE).transpose(1, 2).reshape(x.shape)
     torch.testing.assert_close(mixer(x), mixer.ls * (plain + local), rtol=1e-12, atol=1e-12)
-    expected = mixer(x)
-    torch.testing.assert_close(rebuild(mixer, "fold")(x), expected, rtol=1e-12, atol=1e-12)
+    expected = x + mixer(x)
+    torch.testing.assert_close(rebuild(MixingResidual(mixer), "fold")(x), expected, rtol=1e-12, atol=1e-12)
 
 
 def test_the_local_branch_costs_nothing_when_deployed() -> None:

@@ -13,7 +13,7 @@ from torch import nn
 from pocketface.models import channels_last, create_model, list_models, reparameterize
 from pocketface.models.blocks import Residual
 from pocketface.models.facelivt import MHLA, MHSA
-from pocketface.models.facelivtv2 import LiteMHLA
+from pocketface.models.facelivtv2 import LiteMHLA, MixingResidual
 from pocketface.models.mobilefacenet import PReLU
 
 #: Most transposes of a network that mixes tokens.
@@ -36,11 +36,16 @@ def _operations(model: nn.Module, shape: tuple[int, ...], path: Path) -> Counter
 
 @pytest.mark.parametrize(
     ("block", "channels", "transposes"),
-    [(LiteMHLA(16, 4), 16, 0), (MHLA(32, 4), 32, 2), (MHSA(16, 4), 16, 2), (PReLU(8), 8, 0)],
+    [
+        (MixingResidual(LiteMHLA(16, 4)), 16, 0),
+        (Residual(MHLA(32, 4)), 32, 2),
+        (Residual(MHSA(16, 4)), 16, 2),
+        (PReLU(8), 8, 0),
+    ],
     ids=["LiteMHLA", "MHLA", "MHSA", "PReLU"],
 )
 def test_transposes_of_one_block(block: nn.Module, channels: int, transposes: int, tmp_path: Path) -> None:
-    network = nn.Sequential(nn.Conv2d(8, 8, 3, padding=1), nn.Conv2d(8, channels, 1), Residual(block))
+    network = nn.Sequential(nn.Conv2d(8, 8, 3, padding=1), nn.Conv2d(8, channels, 1), block)
     deployed = channels_last(reparameterize(network.eval()))
     assert _operations(deployed, (1, 8, 4, 4), tmp_path / "block.tflite")["TRANSPOSE"] == transposes
 
