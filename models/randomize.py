@@ -68,7 +68,7 @@ def _settle(model: nn.Module, pictures: Tensor) -> None:
 
     Rounded, and summed in float64, so that a seed gives the same weights, bit for bit, on every machine.
     """
-    answers = getattr(model, "answers", dict)()
+    answers: dict[nn.Module, tuple[float, float]] = getattr(model, "answers", dict)()
     norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d)]
     hooks = [norm.register_forward_pre_hook(_measure) for norm in norms]
     hooks += [layer.register_forward_hook(partial(_calm, wanted)) for layer, wanted in answers.items()]
