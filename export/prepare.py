@@ -21,7 +21,7 @@ from .. import __version__
 from ..artifact import atomic
 from ..contract import Detection, InputSpec, ModelContract, Recognition
 from ..errors import InvalidModel
-from ..models import ModelSpec, create_model, macs, model_spec, parameters, reparameterize
+from ..models import ModelSpec, channels_last, create_model, macs, model_spec, parameters, reparameterize
 
 #: What a detector's size must be a multiple of: its coarsest stride.
 SIZE_STEP = 32
@@ -138,11 +138,11 @@ class DetectorGraph(ExportGraph):
 
 
 class ChannelsLast(nn.Module):
-    """The same graph with an NHWC input, which is what TFLite wants."""
+    """The same graph with an NHWC input and token mixing that keeps the channels last, which is what TFLite wants."""
 
     def __init__(self, graph: ExportGraph) -> None:
         super().__init__()
-        self.body = graph
+        self.body = channels_last(graph)
 
     def forward(self, image: Tensor) -> dict[str, Tensor]:
         """``(B, H, W, 3)`` -> the graph's outputs."""

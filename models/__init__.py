@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from ..errors import MissingExtra
+
+try:
+    import torch  # noqa: F401
+except ModuleNotFoundError as e:
+    raise MissingExtra("torch", "export", "build networks") from e
+
 from . import facelivt, facelivtv2, mobilefacenet, mos  # noqa: F401  (importing a family registers its networks)
 from .count import macs, parameters
+from .layout import channels_last
 from .registry import ModelSpec, create_model, list_models, model_spec, register_model
 from .reparam import reparameterize
 
 __all__ = [
     "ModelSpec",
+    "channels_last",
     "create_model",
     "list_models",
     "macs",

@@ -10,7 +10,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from .blocks import FFN, ConvBN
+from .blocks import FFN, ConvBN, Residual
 from .registry import ModelSpec, register_model
 from .reparam import Kernel, conv_to_fc, token_offset
 from .trunk import FaceLiVT, repmix
@@ -62,11 +62,6 @@ class LiteMHLA(nn.Module):
         weights, biases = zip(*((lin.weight, lin.bias) for lin in self.lin), strict=True)
         return torch.stack(weights), torch.stack(biases)
 
-    def fold(self) -> nn.Module:
-        """The per-channel scales before and after the matrices become one after them."""
-        gain, alpha, beta = self.ls.flatten(), self.norm.alpha.flatten(), self.norm.beta.flatten()
-        return TokenMixing(*self.matrices(), scale=gain * alpha, shift=gain * beta, gain=gain)
-
 
 class LocalLiteMHLA(LiteMHLA):
     """LiteMHLA that learns with a k x k convolution beside each head's matrix, and ships without it.
@@ -96,39 +91,72 @@ class LocalLiteMHLA(LiteMHLA):
         return weight + local_weight, bias + local_bias
 
 
-class TokenMixing(nn.Module):
-    """The deployed LiteMHLA, ``scale * (W x) + offset``: 5 tensors, and no transpose of the grid in TFLite.
+class MixingResidual(Residual):
+    """``x + m(x)`` around a LiteMHLA, which folds as a whole."""
 
-    Channels last, a head's matrix multiplies its channels from the left, (N, N) @ (N, C/heads), so nothing has to be
-    moved; as a linear layer over the last axis the same needs two transposes per block there. The offset has the
-    size of the grid but only rank two per head; it is kept as its factors, and every exporter makes it one constant.
+    m: LiteMHLA
+
+    def fold(self) -> nn.Module:
+        """The per-channel scales before and after the matrices become one after them."""
+        weight, bias = self.m.matrices()
+        gain, alpha, beta = self.m.ls.flatten(), self.m.norm.alpha.flatten(), self.m.norm.beta.flatten()
+        return TokenMixing(weight.transpose(1, 2), bias, scale=gain * alpha, shift=gain * beta, gain=gain)
+
+
+class TokenMixing(nn.Module):
+    """The deployed LiteMHLA with its residual, ``x + scale * (x W) + offset``, in 5 tensors.
+
+    The offset has the size of the grid but only rank two per head. It is kept as its factors, and becomes one constant
+    when the network is exported.
     """
 
     def __init__(self, weight: Tensor, bias: Tensor, scale: Tensor, shift: Tensor, gain: Tensor) -> None:
-        """See ``reparam.token_offset``; ``scale`` (C,) is what multiplies the mixed tokens."""
+        """Weights (heads, N, N) multiply from the right; for the others see ``reparam.token_offset``."""
         super().__init__()
-        self.weight, self.bias = nn.Parameter(weight), nn.Parameter(bias)
+        self.weight, self.bias = nn.Parameter(weight.contiguous()), nn.Parameter(bias)
         self.scale, self.shift, self.gain = nn.Parameter(scale), nn.Parameter(shift), nn.Parameter(gain)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, side, side) -> the same."""
+        tokens = x.reshape(x.shape[0], HEADS, x.shape[1] // HEADS, -1)  # (B, heads, C/heads, N)
+        mixed = tokens @ self.weight * self.scale.reshape(HEADS, -1, 1) + self.offset()
+        return (tokens + mixed).reshape(x.shape)
+
+    def offset(self) -> Tensor:
+        """(heads, C/heads, N)."""
+        return token_offset(self.weight, self.bias, self.shift, self.gain)
+
+    def channels_last(self) -> nn.Module:
+        """The same for TFLite."""
+        return ChannelsLastTokenMixing(self)
+
+
+class ChannelsLastTokenMixing(nn.Module):
+    """TokenMixing without any transpose in TFLite: a head's matrix multiplies its (N, C/heads) from the left."""
+
+    def __init__(self, mixing: TokenMixing) -> None:
+        super().__init__()
+        self.mixing = mixing
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, side, side) -> the same."""
         batch, channels, height, width = x.shape
         tokens = x.permute(0, 2, 3, 1).reshape(batch, height * width, channels)
-        parts = zip(self.weight.unsqueeze(1), tokens.chunk(HEADS, 2), strict=True)
-        mixed = torch.cat([weight @ part for weight, part in parts], 2)  # (B, N, C)
-        mixed = self.scale * mixed + token_offset(self.weight, self.bias, self.shift, self.gain)
-        return mixed.reshape(batch, height, width, channels).permute(0, 3, 1, 2)
+        weights = self.mixing.weight.transpose(1, 2).unsqueeze(1)  # (heads, 1, N, N)
+        mixed = torch.cat([w @ part for w, part in zip(weights, tokens.chunk(HEADS, 2), strict=True)], 2)  # (B, N, C)
+        mixed = mixed * self.mixing.scale + self.mixing.offset().permute(2, 0, 1).flatten(1)
+        return (tokens + mixed).reshape(batch, height, width, channels).permute(0, 3, 1, 2)
 
 
-def _branches(mixer: type[LiteMHLA], stage: int, channels: int, side: int) -> list[nn.Module]:
-    mixing = [mixer(channels, side)] if stage >= 2 else []
-    return [repmix(channels), *mixing, FFN(channels, expansion=2)]
+def _block(mixer: type[LiteMHLA], stage: int, channels: int, side: int) -> list[nn.Module]:
+    mixing = [MixingResidual(mixer(channels, side))] if stage >= 2 else []
+    return [Residual(repmix(channels)), *mixing, Residual(FFN(channels, expansion=2))]
 
 
 def _build(size: str, mixer: type[LiteMHLA] = LiteMHLA) -> nn.Module:
     width = DIMS[size][-1]
     pre_head = nn.Sequential(ConvBN(width, FEATURES), ConvBN(FEATURES, FEATURES, 4, padding=0, groups=FEATURES))
-    return FaceLiVT(DIMS[size], DEPTHS, partial(_branches, mixer), pre_head, FEATURES)
+    return FaceLiVT(DIMS[size], DEPTHS, partial(_block, mixer), pre_head, FEATURES)
 
 
 def _spec(name: str, summary: str) -> ModelSpec:

@@ -88,6 +88,20 @@ class Mos(nn.Module):
         box, landmarks, pose = (part.transpose(1, 2) for part in flat[:, 1:].split([4, 10, 6], 1))
         return Raw(flat[:, 0], box, landmarks, pose)
 
+    def answers(self) -> dict[nn.Module, tuple[float, float]]:
+        """The convolutions that end in an answer, with the mean and the deviation that seeded answers shall have.
+
+        They are relative to where training starts: a few scores pass the threshold and none is so near to 1 that
+        float32 cannot rank it, and boxes keep a shape that a face can have.
+        """
+        found: dict[nn.Module, tuple[float, float]] = {}
+        for head in self.heads:
+            assert isinstance(head, Head)
+            wanted = {"score": (3.9, 0.16), "box": (0.0, 0.02), "landmarks": (0.0, 0.04)}
+            found |= {head.tasks.predictors[task]: answer for task, answer in wanted.items()}
+            found[head.pose[-1]] = (0.0, 0.05)
+        return found
+
     @staticmethod
     def decode(raw: Raw, height: int, width: int) -> Faces:
         """Raw answers to faces in pixels of an input of ``height`` x ``width``."""
@@ -124,8 +138,9 @@ class Head(nn.Module):
         super().__init__()
         self.tasks = CrossStitch(channels, {**START, "pose": [0.0] * pose})
         self.pose = nn.Sequential(RepVGGConv(pose, pose, depthwise=True), nn.ReLU(), nn.Conv2d(pose, 6, 1))
-        with torch.no_grad():
-            kernel_of(self.pose[-1])[1].copy_(torch.tensor([1.0, 0, 0, 0, 1, 0]))  # heads that look straight ahead
+        weight, bias = kernel_of(self.pose[-1])
+        nn.init.normal_(weight, std=0.01)
+        bias.data = torch.tensor([1.0, 0, 0, 0, 1, 0])  # heads that look straight ahead
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) -> (B, 21, H, W): score, box, landmarks and pose."""

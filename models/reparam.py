@@ -93,19 +93,21 @@ def fuse_fc_bn(weight: Tensor, bias: Tensor | None, bn: BatchNorm) -> Kernel:
 
 
 def token_offset(weight: Tensor, bias: Tensor, shift: Tensor, gain: Tensor) -> Tensor:
-    """What token mixing adds to cell n of channel c: ``shift_c * sum_m W_h[n, m] + gain_c * b_h[n]``, shape (N, C).
+    """What token mixing adds to cell n of channel c: ``shift_c * sum_m W_h[m, n] + gain_c * b_h[n]``.
 
-    With ``y = gain * (W_h (alpha * x + beta) + b_h)`` and ``shift = gain * beta`` that is all of y that x is not in.
+    With ``y = gain * ((alpha * x + beta) W_h + b_h)`` and ``shift = gain * beta``, it is what is left of y without x.
 
     Args:
         weight: (heads, N, N), one matrix per head h; a head has C / heads neighbouring channels.
         bias: (heads, N).
         shift: (C,).
         gain: (C,).
+
+    Returns:
+        (heads, C / heads, N).
     """
     heads = weight.shape[0]
-    per_head = shift.reshape(heads, 1, -1) * weight.sum(2, keepdim=True) + gain.reshape(heads, 1, -1) * bias[..., None]
-    return per_head.transpose(0, 1).flatten(1)  # (heads, N, C/heads) -> (N, C)
+    return shift.reshape(heads, -1, 1) * weight.sum(1, keepdim=True) + gain.reshape(heads, -1, 1) * bias[:, None]
 
 
 def collapse_cross_stitch(
@@ -146,10 +148,11 @@ def reparameterize(model: nn.Module) -> nn.Module:
     if any(module.training for module in model.modules()):
         raise ExportError(f"{type(model).__name__} is in training mode, and only eval mode can be folded: call .eval()")
     with torch.no_grad():
-        return _fold(copy.deepcopy(model)).requires_grad_(False).eval()
+        return rebuild(copy.deepcopy(model), "fold").requires_grad_(False).eval()
 
 
-def _fold(module: nn.Module) -> nn.Module:
+def rebuild(module: nn.Module, method: str) -> nn.Module:
+    """Replace, from the leaves up, each module that has ``method`` by what it returns; in place."""
     for name, child in module.named_children():
-        setattr(module, name, _fold(child))
-    return module.fold() if hasattr(module, "fold") else module  # type: ignore[no-any-return, operator]
+        setattr(module, name, rebuild(child, method))
+    return getattr(module, method)() if hasattr(module, method) else module

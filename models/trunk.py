@@ -17,8 +17,8 @@ from .reparam import fuse_bn_linear
 
 #: Side of the square token grid in each stage, for a 112 x 112 picture.
 GRIDS = (28, 14, 7, 4)
-#: Stage number, channels and side of the grid -> the residual branches of one block.
-Branches = Callable[[int, int, int], Sequence[nn.Module]]
+#: Stage number, channels and side of the grid -> the residual modules of one block.
+BlockBuilder = Callable[[int, int, int], Sequence[nn.Module]]
 
 
 class BNLinear(nn.Module):
@@ -48,7 +48,7 @@ class FaceLiVT(nn.Module):
     Args:
         dims: channels of each stage.
         depths: blocks of each stage.
-        branches: makes the residual branches of one block.
+        block: makes the residual modules of one block.
         pre_head: (B, dims[-1], 4, 4) -> (B, features, 1, 1).
         features: what ``pre_head`` gives.
         embedding_size: length of the embedding.
@@ -58,7 +58,7 @@ class FaceLiVT(nn.Module):
         self,
         dims: Sequence[int],
         depths: Sequence[int],
-        branches: Branches,
+        block: BlockBuilder,
         pre_head: nn.Module,
         features: int,
         embedding_size: int = 512,
@@ -68,7 +68,7 @@ class FaceLiVT(nn.Module):
         self.patch_embedds = nn.Sequential(_stem(dims[0]), *downsamplings)
         self.stages = nn.Sequential(
             *(
-                named("blocks", *(named("block", *map(Residual, branches(stage, dim, grid))) for _ in range(depth)))
+                named("blocks", *(named("block", *block(stage, dim, grid)) for _ in range(depth)))
                 for stage, (dim, depth, grid) in enumerate(zip(dims, depths, GRIDS, strict=True))
             )
         )

@@ -98,11 +98,19 @@ class Detector:
             ValueError: an option out of its range.
         """
         _check_options(score_threshold, max_faces)
-        canvas, scale = letterbox(check_image(image), self.size)
-        best = self._best(self._candidates(canvas), score_threshold)
-        return [_face(best, i, scale) for i in range(len(best.scores))][:max_faces]
+        likely, scale = self._likely(image, score_threshold)
+        return _faces(likely.take(nms(likely.boxes, likely.scores, self._session.task.nms_iou)), scale)[:max_faces]
 
-    def _candidates(self, canvas: NDArray[np.uint8]) -> Candidates:
+    def candidates(self, image: NDArray[np.uint8], *, score_threshold: float | None = None) -> list[DetectedFace]:
+        """Every place that scores high enough, before any is suppressed for overlapping a better one.
+
+        For comparing engines: which of two equally good places is suppressed hangs on the last bit of a score.
+        Arguments and errors are those of :meth:`detect`.
+        """
+        _check_options(score_threshold, None)
+        return _faces(*self._likely(image, score_threshold))
+
+    def _decoded(self, canvas: NDArray[np.uint8]) -> Candidates:
         outputs, decoder = self._session.run(canvas[None]), self._session.task.decoder
         try:
             return DECODERS[decoder](outputs, self.size).checked()
@@ -112,17 +120,17 @@ class Detector:
                 f"{self.artifact.path}: gave {shapes}, not outputs for the decoder {decoder!r}"
             ) from e
 
-    def _best(self, candidates: Candidates, score_threshold: float | None) -> Candidates:
-        """Those above the threshold that no better one overlaps, best first."""
-        task = self._session.task
-        self._session.require_finite("scores", candidates.scores)
-        likely = candidates.take(
-            np.flatnonzero(candidates.scores >= (task.score_threshold if score_threshold is None else score_threshold))
-        )
+    def _likely(self, image: NDArray[np.uint8], score_threshold: float | None) -> tuple[Candidates, float]:
+        """Those above the threshold, in pixels of the canvas, and the canvas's scale."""
+        canvas, scale = letterbox(check_image(image), self.size)
+        decoded = self._decoded(canvas)
+        self._session.require_finite("scores", decoded.scores)
+        threshold = self._session.task.score_threshold if score_threshold is None else score_threshold
+        likely = decoded.take(np.flatnonzero(decoded.scores >= threshold))
         for meaning, values in likely._asdict().items():
             if values is not None:
                 self._session.require_finite(meaning, values)
-        return likely.take(nms(likely.boxes, likely.scores, task.nms_iou))
+        return likely, scale
 
     def _check_size(self) -> None:
         spec, path = self.contract.input, self.artifact.path
@@ -138,6 +146,10 @@ def _check_options(score_threshold: float | None, max_faces: int | None) -> None
         raise ValueError(f"score_threshold must be in 0..1, got {score_threshold}")
     if max_faces is not None and max_faces < 0:
         raise ValueError(f"max_faces must be 0 or more, got {max_faces}")
+
+
+def _faces(candidates: Candidates, scale: float) -> list[DetectedFace]:
+    return [_face(candidates, i, scale) for i in range(len(candidates.scores))]
 
 
 def _face(candidates: Candidates, i: int, scale: float) -> DetectedFace:

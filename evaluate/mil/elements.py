@@ -18,6 +18,12 @@ from ...errors import InvalidModel, UnsupportedModel
 Array = np.ndarray[Any, Any]
 
 
+def unpack_bits(packed: Array, bits: int, count: int) -> Array:
+    """``(count,) uint8`` from numbers of 1 to 8 bits in bytes without gaps, least significant bit first."""
+    each = np.unpackbits(packed, count=count * bits, bitorder="little").reshape(count, bits)
+    return np.packbits(each, axis=1, bitorder="little").reshape(count)
+
+
 @dataclass(frozen=True)
 class Element:
     """One element type.
@@ -50,8 +56,7 @@ class Element:
         """``(count,)`` elements from their packed bytes, which must be ``size_bytes(count)`` long."""
         if self.bits >= 8:
             return np.frombuffer(raw, self.numpy)
-        bits = np.unpackbits(np.frombuffer(raw, np.uint8), count=count * self.bits, bitorder="little")
-        values = np.packbits(bits.reshape(count, self.bits), axis=1, bitorder="little").reshape(count)
+        values = unpack_bits(np.frombuffer(raw, np.uint8), self.bits, count)
         if np.issubdtype(self.numpy, np.signedinteger):
             sign = 1 << (self.bits - 1)
             return (values.astype(np.int8) ^ sign) - np.int8(sign)
@@ -75,24 +80,20 @@ class Element:
 
     def to_numpy(self, tensor: torch.Tensor) -> Array:
         """A copy as an array of this type."""
-        with np.errstate(over="ignore"):
-            return np.array(tensor.detach().numpy(), dtype=self.numpy)
+        return np.array(tensor.detach().numpy(), dtype=self.numpy)
 
 
-BOOL = Element("bool", np.bool_, 8, None, torch.bool)
 STRING = Element("string", np.str_, 8, None, torch.uint8)
 FLOAT16 = Element("float16", np.float16, 16, 1, torch.float32)
-FLOAT32 = Element("float32", np.float32, 32, 2, torch.float32)
-INT32 = Element("int32", np.int32, 32, 14, torch.int32)
 
 _ELEMENTS = {
-    1: BOOL,
+    1: Element("bool", np.bool_, 8, None, torch.bool),
     2: STRING,
     10: FLOAT16,
-    11: FLOAT32,
+    11: Element("float32", np.float32, 32, 2, torch.float32),
     21: Element("int8", np.int8, 8, 4, torch.int32),
     22: Element("int16", np.int16, 16, 6, torch.int32),
-    23: INT32,
+    23: Element("int32", np.int32, 32, 14, torch.int32),
     25: Element("int4", np.int8, 4, 8, torch.int32),
     31: Element("uint8", np.uint8, 8, 3, torch.int32),
     32: Element("uint16", np.uint16, 16, 7, torch.int32),

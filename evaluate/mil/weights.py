@@ -1,7 +1,7 @@
 """Unpack compressed weights: the ``constexpr`` operations, which are computed once, when a program is loaded.
 
 iOS 16 knows affine quantisation, palettes and sparsity of whole tensors, with bits packed by hand into bytes; iOS 18
-does the same per block, with element types narrower than a byte. Every result is rounded to the declared type once.
+does the same per block, with element types narrower than a byte. Results have the type of the palette or the scale.
 """
 
 from __future__ import annotations
@@ -12,10 +12,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from ...errors import InvalidModel, UnsupportedModel
-from .elements import Array, Element
+from .elements import Array, unpack_bits
 from .kernels import Kernel, describe
-
-_BITS = {bits: Element(f"uint{bits}", np.uint8, bits, None, None) for bits in (1, 2, 4, 6, 8)}  # type: ignore[arg-type]
 
 
 def const(val: Array) -> tuple[Array, ...]:
@@ -55,7 +53,7 @@ def lut_to_dense(
     if shape is None:
         return (_blockwise_lookup(indices, lut, vector_axis),)
     bits = lut.size.bit_length() - 1
-    if lut.size != 1 << bits or bits not in _BITS:
+    if lut.size != 1 << bits or bits not in (1, 2, 4, 6, 8):
         raise InvalidModel(f"a palette of {lut.size} values, expected 2, 4, 16, 64 or 256")
     return (lut[_unpack(indices, bits, shape)],)
 
@@ -134,9 +132,9 @@ def _dividing(blocks: Sequence[int], shape: Sequence[int]) -> Sequence[int]:
 def _unpack(packed: Array, bits: int, shape: Array) -> Array:
     sizes = [int(n) for n in shape.reshape(-1)]
     count = math.prod(sizes)
-    if packed.size != _BITS[bits].size_bytes(count):
+    if packed.size != (count * bits + 7) // 8:
         raise InvalidModel(f"{packed.size} bytes of {bits} bits each for a weight of shape {tuple(sizes)}")
-    return _BITS[bits].unpack(packed.tobytes(), count).reshape(sizes)
+    return unpack_bits(packed, bits, count).reshape(sizes)
 
 
 #: Operation -> the function that computes all of its results, as arrays.

@@ -189,17 +189,17 @@ def face(x, score=0.9, size=100.0, landmark=0.0):
 
 
 def test_matching_pairs_faces_by_overlap():
-    matches = match_faces([face(0), face(300)], [face(301), face(0, landmark=0.5)], unsure_below=0.5)
+    matches = match_faces([face(0), face(300)], [face(301, score=0.8), face(0, landmark=0.5), face(900)])
     assert (matches.found, matches.missed) == (2, 0)
     assert matches.box_iou == pytest.approx(99 / 101)
     assert matches.landmarks_px == pytest.approx(np.sqrt(2))  # one pixel to the right and down
+    assert matches.score == pytest.approx(0.1)
 
 
-def test_a_face_that_only_one_finds_counts_unless_it_is_near_the_threshold():
-    assert match_faces([face(0)], [], unsure_below=0.6).missed == 1
-    assert match_faces([], [face(0)], unsure_below=0.6).missed == 1
-    assert match_faces([face(0)], [face(200)], unsure_below=0.6).missed == 2
-    assert match_faces([face(0, score=0.55)], [], unsure_below=0.6).missed == 0
+def test_a_face_that_the_other_does_not_see_is_missed():
+    assert match_faces([face(0)], []).missed == 1
+    assert match_faces([face(0)], [face(200)]).missed == 1
+    assert match_faces([], [face(0)]).missed == 0
 
 
 def test_a_copy_of_a_package_is_as_good_as_the_original(exports, originals, tmp_path):

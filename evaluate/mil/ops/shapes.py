@@ -79,20 +79,21 @@ def slice_by_index(
     squeeze_mask: list[bool] | None = None,
 ) -> Tensor:
     """``x[begin:end:stride]`` on every axis; masks say where to take all, or one element without its axis."""
-    no = [False] * x.dim()
-    stride, begin_mask, end_mask, squeeze_mask = (
-        stride or [1] * x.dim(),
-        begin_mask or no,
-        end_mask or no,
-        squeeze_mask or no,
-    )
-    for axis in reversed(range(x.dim())):
-        if squeeze_mask[axis]:
-            x = x.select(axis, 0 if begin_mask[axis] else begin[axis])
-            continue
-        part = slice(None if begin_mask[axis] else begin[axis], None if end_mask[axis] else end[axis], stride[axis])
-        x = _take(x, axis, part)
+    rank = _of_rank(x, begin)
+    masks = (mask or [False] * rank for mask in (begin_mask, end_mask, squeeze_mask))
+    axes = list(zip(begin, end, stride or [1] * rank, *masks, strict=True))
+    for axis, (start, stop, step, from_first, to_last, single) in reversed(list(enumerate(axes))):
+        if single:
+            x = x.select(axis, 0 if from_first else start)
+        else:
+            x = _take(x, axis, slice(None if from_first else start, None if to_last else stop, step))
     return x
+
+
+def _of_rank(x: Tensor, values: list[int]) -> int:
+    if len(values) != x.dim():
+        raise InvalidModel(f"{len(values)} numbers for {x.dim()} axes")
+    return x.dim()
 
 
 def _take(x: Tensor, axis: int, part: slice) -> Tensor:
@@ -105,6 +106,7 @@ def _take(x: Tensor, axis: int, part: slice) -> Tensor:
 @op
 def slice_by_size(x: Tensor, begin: list[int], size: list[int]) -> Tensor:
     """``size`` elements from ``begin`` on every axis; -1 for all the rest."""
+    _of_rank(x, begin)
     for axis, (start, length) in enumerate(zip(begin, size, strict=True)):
         start += x.shape[axis] if start < 0 else 0
         x = x.narrow(axis, start, x.shape[axis] - start if length == -1 else length)

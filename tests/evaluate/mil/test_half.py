@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from coremltools.converters.mil import Builder as mb  # noqa: N813
+from coremltools.proto import Model_pb2
 
+from pocketface.evaluate.mil import open_package
 from pocketface.evaluate.mil.quiet import coremltools
 
 ct = coremltools()
@@ -75,13 +78,27 @@ def test_convolutions_add_in_float32_and_round_once(build: Any, feeds: Any) -> N
     np.testing.assert_array_equal(ours, exact.astype(HALF))
 
 
-def test_a_default_epsilon_is_a_number_in_half(build: Any) -> None:
+def without_epsilon(package: Path) -> Path:
+    """coremltools writes defaults into the file; other tools need not."""
+    model = package / "Data/com.apple.CoreML/model.mlmodel"
+    spec = Model_pb2.Model()
+    spec.ParseFromString(model.read_bytes())
+    (block,) = spec.mlProgram.functions["main"].block_specializations.values()
+    next(o for o in block.operations if o.type == "log").inputs.pop("epsilon")
+    model.write_bytes(spec.SerializeToString())
+    return package
+
+
+@pytest.mark.parametrize("given", [False, True])
+def test_a_default_epsilon_is_a_number_in_half(save: Any, tmp_path: Path, given: bool) -> None:
     """1e-45 is zero in half, so the logarithm of zero is minus infinity there and only there."""
-    zero = {"x": np.zeros(SHAPE)}
-    (half,) = build(lambda x: mb.log(x=x), [SHAPE], dtypes=["float16"]).run(zero).values()
-    (single,) = build(lambda x: mb.log(x=x), [SHAPE]).run(zero).values()
-    assert np.isneginf(half).all()
-    np.testing.assert_allclose(single, np.log(1.4013e-45), rtol=1e-3)
+    answers = {}
+    for dtype in ("float16", "float32"):
+        path = save(tmp_path / f"{dtype}.mlpackage", lambda x: mb.log(x=x), [SHAPE], dtypes=[dtype])
+        interpreter = open_package(path if given else without_epsilon(path))
+        (answers[dtype],) = interpreter.run({"x": np.zeros(SHAPE)}).values()
+    assert np.isneginf(answers["float16"]).all()
+    np.testing.assert_allclose(answers["float32"], np.log(1.4013e-45), rtol=1e-3)
 
 
 def test_mixed_precision_follows_the_declared_types(build: Any, feeds: Any) -> None:

@@ -165,12 +165,16 @@ def test_same_answer_every_time_and_nothing_is_shared(package: Path, feeds: Any)
         np.testing.assert_array_equal(*interpreter.run(feed).values(), kept)
 
 
-def test_an_output_that_is_an_input_is_a_copy(build: Any) -> None:
-    interpreter = build(lambda x: mb.identity(x=x), [(1, 3)])
+def test_answers_are_copies(build: Any) -> None:
+    """What a caller does with an answer changes neither the feed nor a constant of the program."""
+    weight = np.arange(3, dtype=np.float32)
+    interpreter = build(lambda x: (mb.identity(x=x), mb.identity(x=weight)), [(1, 3)])
     feed = np.ones((1, 3), np.float32)
-    (ours,) = interpreter.run({"x": feed}).values()
-    ours[:] = 5
-    np.testing.assert_array_equal(feed, 1)
+    for _ in range(2):
+        same, constant = interpreter.run({"x": feed}).values()
+        np.testing.assert_array_equal(feed, 1)
+        np.testing.assert_array_equal(constant, weight)
+        same[:], constant[:] = 5, 5
 
 
 def test_sizes_that_are_open_take_any_size(tmp_path: Path) -> None:
