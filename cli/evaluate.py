@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import click
 
-from . import evaluate_detection, evaluate_pose, evaluate_quality, evaluate_templates, evaluate_verification
+from . import (
+    evaluate_detection,
+    evaluate_morph,
+    evaluate_pose,
+    evaluate_quality,
+    evaluate_templates,
+    evaluate_verification,
+)
 
 #: In the order of `--help`; a protocol is one file and one entry here.
 PROTOCOLS: tuple[click.Command, ...] = (
@@ -13,6 +20,7 @@ PROTOCOLS: tuple[click.Command, ...] = (
     evaluate_detection.detection,
     evaluate_pose.pose,
     evaluate_quality.quality,
+    evaluate_morph.morph,
 )
 
 
