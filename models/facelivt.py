@@ -89,7 +89,7 @@ class ChannelsLastMHLA(nn.Module):
         tokens = F.layer_norm(tokens, tokens.shape[1:], eps=norm.eps) * norm.weight + norm.bias
         heads = _linear(tokens.transpose(1, 2), stacked.weight1, stacked.bias1)  # (B, C, 4 N)
         heads = _linear(F.gelu(heads), stacked.weight2, stacked.bias2)  # (B, C, N)
-        mixed = heads.unflatten(1, (MHLA.HEADS, -1)).permute(0, 3, 2, 1)  # (B, N, C/heads, heads), interleaved
+        mixed: Tensor = heads.unflatten(1, (MHLA.HEADS, -1)).permute(0, 3, 2, 1)  # (B, N, C/heads, heads), interleaved
         return mixed.reshape(batch, height, width, channels).permute(0, 3, 1, 2)
 
 

@@ -78,7 +78,7 @@ class LocalLiteMHLA(LiteMHLA):
     def mix(self, tokens: Tensor) -> Tensor:
         """(B, heads, C/heads, N) -> the same, mixed over N."""
         maps = tokens.transpose(1, 2).unflatten(3, self.grid)  # (B, C/heads, heads, side, side)
-        local = self.local(maps.flatten(0, 1)).flatten(2).unflatten(0, maps.shape[:2])
+        local: Tensor = self.local(maps.flatten(0, 1)).flatten(2).unflatten(0, maps.shape[:2])
         return super().mix(tokens) + local.transpose(1, 2)
 
     def matrices(self) -> Kernel:

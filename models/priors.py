@@ -107,7 +107,8 @@ def rotation_from_6d(six: Tensor) -> Tensor:
     x, b = vectors.unbind(1)
     z = _unit(_cross(x, b))
     matrix = torch.stack([x, _cross(z, x), z], 2)  # (B, 3 rows, 3 columns, N)
-    return matrix.flatten(1, 2).transpose(1, 2).unflatten(2, (3, 3))
+    rotation: Tensor = matrix.flatten(1, 2).transpose(1, 2).unflatten(2, (3, 3))
+    return rotation
 
 
 def _unit(v: Tensor) -> Tensor:

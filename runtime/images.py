@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from ..errors import InvalidImage
 
@@ -141,7 +141,7 @@ def _decoding(name: str) -> Iterator[None]:
         yield
     except (InvalidImage, MemoryError):
         raise
-    except Image.UnidentifiedImageError as e:
+    except UnidentifiedImageError as e:
         raise InvalidImage(f"{name}: not a {', '.join(FORMATS)} picture; convert it to JPEG or PNG") from e
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as e:
         raise InvalidImage(f"{name}: more than {MAX_PIXELS} pixels; scale it down first") from e

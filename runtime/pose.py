@@ -72,7 +72,8 @@ def euler_angles(rotation: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
     yaw = np.arctan2(-r[..., 2, 0], cosine)
     pitch = np.where(locked, np.arctan2(-r[..., 1, 2], r[..., 1, 1]), np.arctan2(r[..., 2, 1], r[..., 2, 2]))
     roll = np.where(locked, 0.0, np.arctan2(r[..., 1, 0], r[..., 0, 0]))
-    return np.degrees(np.stack([yaw, pitch, roll], axis=-1))
+    angles: NDArray[np.float64] = np.degrees(np.stack([yaw, pitch, roll], axis=-1))
+    return angles
 
 
 def geodesic_deg(a: NDArray[np.floating[Any]], b: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
