@@ -98,6 +98,7 @@ def slice_rates(
     *,
     threshold: float,
     far: float,
+    probes: Embedded | None = None,
     rounds: int = ROUNDS,
     seed: int = 0,
 ) -> SliceRates:
@@ -109,13 +110,16 @@ def slice_rates(
         slices: of the same data.
         threshold: common to all slices.
         far: that it stands for.
+        probes: the same pictures embedded otherwise, to stand for the second of every pair; by default they are the
+            same.
         rounds: of the bootstrap.
         seed: of the bootstrap.
     """
+    both = embedded, probes or embedded
     if isinstance(data, PairSet):
-        counts = _of_list(data, embedded, slices, threshold)
+        counts = _of_list(data, both, slices, threshold)
     else:
-        counts = _of_all(data, embedded, slices, threshold)
+        counts = _of_all(data, both, slices, threshold)
     units = counts.genuine.shape[1]
     sampled = np.array([_rates(counts, drawn) for drawn in draws(units, rounds, seed)])
     whole = np.ones(units)
@@ -165,10 +169,11 @@ def _spread(pairs: tuple[Indices, Indices], drawn: Floats, slices: int) -> Float
     return np.bincount(pairs[0], pair_weights(drawn, pairs[1]), minlength=slices).astype(np.float64)
 
 
-def _of_list(data: PairSet, embedded: Embedded, slices: Slices, threshold: float) -> _Counts:
+def _of_list(data: PairSet, both: tuple[Embedded, Embedded], slices: Slices, threshold: float) -> _Counts:
     identities = [sample.identity for sample in data.images.samples]
     units, number, _ = units_of_pairs(data.pairs, identities)
-    passed = score_pairs(embedded.vectors, embedded.failed, data.pairs, data.same)[0] >= threshold
+    vectors, failed = (np.concatenate([getattr(e, part) for e in both]) for part in ("vectors", "failed"))
+    passed = score_pairs(vectors, failed, data.pairs + [0, len(data.images)], data.same)[0] >= threshold
     of = slices.of if slices.by_pair else _of_both(slices.of[data.pairs])
     inside, shape = of >= 0, (len(slices.names), number)
     genuine, impostor = inside & data.same, inside & ~data.same
@@ -190,14 +195,14 @@ def _of_both(ends: Indices) -> Indices:
     return np.where(ends[:, 0] == ends[:, 1], ends[:, 0], -1)
 
 
-def _of_all(data: ImageSet, embedded: Embedded, slices: Slices, threshold: float) -> _Counts:
+def _of_all(data: ImageSet, both: tuple[Embedded, Embedded], slices: Slices, threshold: float) -> _Counts:
     owners, of = owners_of([str(sample.identity) for sample in data.samples]), slices.of
-    shape = (len(slices.names), int(owners.max()) + 1)
+    (first, second), shape = both, (len(slices.names), int(owners.max()) + 1)
     genuine, rejected, across = np.zeros(shape), np.zeros(shape), [0, 0]
     places, units = [np.empty(0, np.int64)], [np.empty((0, 2), np.int64)]
     for rows, columns, same, different in all_pairs(owners):
-        scores = embedded.vectors[rows] @ embedded.vectors[columns].T
-        usable = ~(embedded.failed[rows, None] | embedded.failed[None, columns])
+        scores = first.vectors[rows] @ second.vectors[columns].T
+        usable = ~(first.failed[rows, None] | second.failed[None, columns])
         passed, inside = (scores >= threshold) & usable, of[rows, None] == of[None, columns]
         for into, which in ((genuine, same & inside), (rejected, same & inside & ~passed)):
             row = np.nonzero(which)[0]

@@ -95,18 +95,28 @@ def measure_slices(
 
 
 def _rates(data: Data, embedded: Embedded, slices: Slices, far: float, options: dict[str, int]) -> SliceRates:
+    return slice_rates(data, embedded, slices, threshold=common_threshold(data, embedded, far), far=far, **options)
+
+
+def common_threshold(data: Data, embedded: Embedded, far: float) -> float:
+    """The lowest cosine that keeps to a FAR over all pairs.
+
+    Raises:
+        InvalidData: too few impostor pairs for the FAR, or pictures without identities and no list of pairs.
+    """
     scores = _scores(data, embedded)
     if far * scores.impostors < 3 - 1e-9:
         said = enough_impostors(scores.impostors, far)
-        raise InvalidData(f"{images_of(data).name}: no common threshold for the slices: {said}; give a higher --far")
-    return slice_rates(data, embedded, slices, threshold=scores.threshold(far), far=far, **options)
+        raise InvalidData(f"{images_of(data).name}: no common threshold: {said}; give a higher --far")
+    if not len(scores.genuine):
+        raise InvalidData(f"{images_of(data).name}: no genuine pair: two pictures of one person")
+    return scores.threshold(far)
 
 
 def _scores(data: Data, embedded: Embedded) -> PairScores:
-    identities = [sample.identity for sample in images_of(data).samples]
     if isinstance(data, PairSet):
-        return score_pairs(embedded.vectors, embedded.failed, data.pairs, data.same, identities)[1]
-    return score_all_pairs(embedded.vectors, embedded.failed, [str(identity) for identity in identities])
+        return score_pairs(embedded.vectors, embedded.failed, data.pairs, data.same)[1]
+    return score_all_pairs(embedded.vectors, embedded.failed, all_known(data))
 
 
 def _of_rates(data: Data, embedded: Embedded, slices: Slices, rates: SliceRates) -> FileSlices:

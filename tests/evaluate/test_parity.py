@@ -44,7 +44,8 @@ class Swapped(RecognizerGraph):
     """Takes the channels in the wrong order."""
 
     def forward(self, image):
-        return super().forward(image.flip(1))
+        red, green, blue = image.split(1, 1)
+        return super().forward(torch.cat([blue, green, red], 1))
 
 
 class Raw(RecognizerGraph):
@@ -97,7 +98,7 @@ def test_a_wrong_channel_order_or_a_missing_normalisation_is_seen(exports, origi
     assert not parity.passed
     assert parity.departure is not None
     assert parity.departure.position <= 8, f"the fault is at the very beginning, not at {parity.departure}"
-    with pytest.raises(ParityError, match=r"cosine 0\.\d+ < 0\.999\d*.*first departs at"):
+    with pytest.raises(ParityError, match=r"cosine -?0\.\d+ < 0\.999\d*.*first departs at"):
         parity.require()
 
 

@@ -55,8 +55,9 @@ def test_folding_changes_no_answer(trained_form: Mos, deployed: Mos, size: tuple
     image = picture(2, *size).double()
     with torch.no_grad():
         for name, before, after in zip(Raw._fields, trained_form(image), deployed(image), strict=True):
-            assert before.std() > 0.1, f"{name} says nothing, so equality would prove nothing"
-            assert (before - after).abs().max() <= 1e-10 * before.abs().max(), name
+            spread = before.flatten(0, 1).std(0).min()  # within one answer: what is the same everywhere proves nothing
+            assert spread > 1e-3, f"{name} says nothing"
+            assert (before - after).abs().max() <= 1e-10 * spread, name
 
 
 def test_only_plain_operations_are_left(deployed: Mos) -> None:
