@@ -97,7 +97,7 @@ class Mos(nn.Module):
         found: dict[nn.Module, tuple[float, float]] = {}
         for head in self.heads:
             assert isinstance(head, Head)
-            wanted = {"score": (4.2, 0.16), "box": (0.0, 0.02), "landmarks": (0.0, 0.04)}
+            wanted = {"score": (4.3, 0.16), "box": (0.0, 0.02), "landmarks": (0.0, 0.04)}
             found |= {head.tasks.predictors[task]: answer for task, answer in wanted.items()}
             found[head.pose[-1]] = (0.0, 0.05)
         return found
