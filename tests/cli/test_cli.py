@@ -16,7 +16,10 @@ from PIL import Image
 
 from pocketface.evaluate.faces import BUNDLED
 
-VERBS = ("models", "info", "build", "export", "parity", "demo", "detect", "embed", "compare")
+VERBS = (
+    *("models", "info", "build", "export", "parity", "demo", "detect", "embed", "compare"),
+    *("explain", "calibrate", "doctor"),
+)
 FACE = str(BUNDLED / "person_000.jpg")
 OTHER = str(BUNDLED / "person_001.jpg")
 
