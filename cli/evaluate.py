@@ -9,6 +9,7 @@ from . import (
     evaluate_morph,
     evaluate_pose,
     evaluate_quality,
+    evaluate_robustness,
     evaluate_templates,
     evaluate_verification,
 )
@@ -20,6 +21,7 @@ PROTOCOLS: tuple[click.Command, ...] = (
     evaluate_detection.detection,
     evaluate_pose.pose,
     evaluate_quality.quality,
+    evaluate_robustness.robustness,
     evaluate_morph.morph,
 )
 

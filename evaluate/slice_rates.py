@@ -173,7 +173,8 @@ def _of_list(data: PairSet, both: tuple[Embedded, Embedded], slices: Slices, thr
     identities = [sample.identity for sample in data.images.samples]
     units, number, _ = units_of_pairs(data.pairs, identities)
     vectors, failed = (np.concatenate([getattr(e, part) for e in both]) for part in ("vectors", "failed"))
-    passed = score_pairs(vectors, failed, data.pairs + [0, len(data.images)], data.same)[0] >= threshold
+    second = np.array([0, len(data.images)])  # where the vectors of the pairs' second pictures begin
+    passed = score_pairs(vectors, failed, data.pairs + second, data.same)[0] >= threshold
     of = slices.of if slices.by_pair else _of_both(slices.of[data.pairs])
     inside, shape = of >= 0, (len(slices.names), number)
     genuine, impostor = inside & data.same, inside & ~data.same

@@ -82,20 +82,20 @@ def measure_slices(
             f"{images_of(data).name}: not every picture names an identity, so only drift between files can be sliced; "
             "give a second file of the network, or identities"
         )
-    options = {"rounds": rounds, "seed": seed}
-    rates = [_rates(data, e, slices, far, options) for e in embedded] if has_identities(data) else []
+    rates = [_rates(data, e, slices, far, rounds, seed) for e in embedded] if has_identities(data) else []
     found = []
     for i, each in enumerate(embedded):
         alike = i > 0 and not slices.by_pair and (comparable[i] if comparable else True)
-        turns = slice_turns(images_of(data), slices, embedded[0], each, **options) if alike else ()
+        turns = slice_turns(images_of(data), slices, embedded[0], each, rounds=rounds, seed=seed) if alike else ()
         of = _of_rates(data, each, slices, rates[i]) if rates else FileSlices()
         changed = changes(rates[0], rates[i]) if rates and i else ()
         found.append(msgspec.structs.replace(of, changes=changed, turns=turns))
     return tuple(found)
 
 
-def _rates(data: Data, embedded: Embedded, slices: Slices, far: float, options: dict[str, int]) -> SliceRates:
-    return slice_rates(data, embedded, slices, threshold=common_threshold(data, embedded, far), far=far, **options)
+def _rates(data: Data, embedded: Embedded, slices: Slices, far: float, rounds: int, seed: int) -> SliceRates:
+    threshold = common_threshold(data, embedded, far)
+    return slice_rates(data, embedded, slices, threshold=threshold, far=far, rounds=rounds, seed=seed)
 
 
 def common_threshold(data: Data, embedded: Embedded, far: float) -> float:
@@ -104,6 +104,10 @@ def common_threshold(data: Data, embedded: Embedded, far: float) -> float:
     Raises:
         InvalidData: too few impostor pairs for the FAR, or pictures without identities and no list of pairs.
     """
+    if not has_identities(data):
+        raise InvalidData(
+            f"{images_of(data).name}: not every picture names an identity; name them with --identities, or give pairs"
+        )
     scores = _scores(data, embedded)
     if far * scores.impostors < 3 - 1e-9:
         said = enough_impostors(scores.impostors, far)
@@ -116,7 +120,7 @@ def common_threshold(data: Data, embedded: Embedded, far: float) -> float:
 def _scores(data: Data, embedded: Embedded) -> PairScores:
     if isinstance(data, PairSet):
         return score_pairs(embedded.vectors, embedded.failed, data.pairs, data.same)[1]
-    return score_all_pairs(embedded.vectors, embedded.failed, all_known(data))
+    return score_all_pairs(embedded.vectors, embedded.failed, [str(sample.identity) for sample in data.samples])
 
 
 def _of_rates(data: Data, embedded: Embedded, slices: Slices, rates: SliceRates) -> FileSlices:

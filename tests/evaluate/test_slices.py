@@ -215,5 +215,5 @@ def test_without_identities_only_drift_is_sliced():
 
 def test_too_few_pairs_for_a_common_threshold(crowd):
     images, found = crowd
-    with pytest.raises(InvalidData, match="no common threshold for the slices: FAR 1e-4 cannot be measured"):
+    with pytest.raises(InvalidData, match="no common threshold: FAR 1e-4 cannot be measured"):
         measure_slices(images, [found], cut(images, "group"), far=1e-4)

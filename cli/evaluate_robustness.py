@@ -1,0 +1,96 @@
+"""`evaluate robustness`: what is left of verification when pictures are spoiled?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from .evaluate_output import finish, out
+from .evaluate_verification import data_options
+from .output import PATH, as_json, backend, console, seed, threads
+
+
+@click.command()
+@click.argument("data", type=PATH)
+@click.option("--model", "models", type=PATH, multiple=True, required=True, help="Exported recogniser. Repeatable.")
+@click.option("--corruption", "kinds", multiple=True, help="blur, jpeg, resolution, noise, ... Default: all.")
+@click.option("--strength", "strengths", type=click.IntRange(1, 5), multiple=True, help="Repeatable. Default: 1 to 5.")
+@click.option(
+    "--far", type=click.FloatRange(0, 1, min_open=True), default=1e-3, show_default=True, help="On clean pairs."
+)
+@data_options
+@seed
+@out
+@backend
+@threads
+@as_json
+def robustness(
+    data: Path,
+    models: Sequence[Path],
+    kinds: Sequence[str],
+    strengths: Sequence[int],
+    far: float,
+    images: Path | None,
+    identities: Path | None,
+    aligned: bool,
+    detector: Path | None,
+    strict: bool,
+    no_cache: bool,
+    seed: int,
+    out: Path | None,
+    backend: str | None,
+    threads: int | None,
+    as_json: bool,
+) -> None:
+    """Measure TAR on DATA, as of `evaluate verification`, while one picture of every pair is spoiled.
+
+    Blur, JPEG, low resolution, noise, too little or too much light, a box over the face and a face mask, at five
+    strengths, on the aligned crop. The threshold is fixed on clean pairs. A run that was killed goes on where it was.
+    """
+    from ..errors import InvalidData
+    from ..evaluate.cache import Cache
+    from ..evaluate.corruptions import CORRUPTIONS
+    from ..evaluate.data import open_data
+    from ..evaluate.robustness import run_robustness
+    from ..evaluate.robustness_table import robustness_facts, robustness_plots, robustness_section
+    from ..runtime.detector import Detector
+    from ..runtime.embedder import Embedder
+
+    if unknown := [kind for kind in kinds if kind not in CORRUPTIONS]:
+        raise InvalidData(f"there is no corruption {unknown[0]!r}, only {', '.join(CORRUPTIONS)}")
+    if out:
+        from ..evaluate.plots import require_matplotlib
+
+        require_matplotlib()
+    embedders = [Embedder(model, backend=backend, threads=threads) for model in models]
+    cache, found = None if no_cache else Cache(), []
+    with console().status(f"reading {data.name}") as status:
+        opened = open_data(data, images=images, identities=identities, aligned=aligned, strict=strict)
+        finder = Detector(detector, threads=threads) if detector else None
+        for embedder in embedders:
+            result = run_robustness(
+                opened,
+                embedder,
+                kinds=list(dict.fromkeys(kinds)) or tuple(CORRUPTIONS),
+                strengths=sorted(set(strengths)) or range(1, 6),
+                far=far,
+                detector=finder,
+                cache=cache,
+                seed=seed,
+                progress=status.update,
+            )
+            found.append(result)
+    for note in cache.notes if cache else ():
+        click.echo(f"pocketface: cache: {note}", err=True)
+    names, facts = [e.artifact.path.name for e in embedders], robustness_facts(embedders, found)
+    finish(
+        f"Robustness on {data.name}",
+        [robustness_section(names, found)],
+        facts,
+        [embedder.artifact for embedder in embedders],
+        out=out,
+        as_json=as_json,
+        drawn=lambda: [robustness_plots(names, found)],
+    )
