@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from . import (
+    evaluate_attack,
     evaluate_detection,
     evaluate_morph,
     evaluate_pose,
@@ -22,6 +23,7 @@ PROTOCOLS: tuple[click.Command, ...] = (
     evaluate_pose.pose,
     evaluate_quality.quality,
     evaluate_robustness.robustness,
+    evaluate_attack.attack,
     evaluate_morph.morph,
 )
 

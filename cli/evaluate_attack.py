@@ -1,0 +1,135 @@
+"""`evaluate attack`: can a picture be made that is decided wrongly, also by the file on the phone?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from .evaluate_output import finish, out
+from .evaluate_verification import data_options
+from .output import FILE, PATH, as_json, backend, console, seed, threads
+
+if TYPE_CHECKING:
+    from ..artifact import Artifact
+    from ..runtime.embedder import Embedder
+
+_KINDS = click.Choice(["pgd", "sticker", "glasses", "mask"])
+_GOALS = click.Choice(["dodging", "impersonation"])
+
+
+@click.command()
+@click.argument("data", type=PATH)
+@click.option("--model", "models", type=PATH, multiple=True, required=True, help="Exported recogniser. Repeatable.")
+@click.option("--weights", type=FILE, help="Checkpoint that the first file was made from, unless it was seeded.")
+@click.option("--attack", "kinds", type=_KINDS, multiple=True, default=["pgd"], show_default=True, help="Repeatable.")
+@click.option(
+    "--goal", "goals", type=_GOALS, multiple=True, default=["dodging", "impersonation"], help="Default: both."
+)
+@click.option("--universal", is_flag=True, help="One change for all pictures instead of one for each.")
+@click.option("--iterations", type=click.IntRange(1), help="Steps. Default: 40 for pgd, 60 for patches.")
+@click.option("--pairs", "count", type=click.IntRange(1), default=32, show_default=True, help="Pairs to attack.")
+@click.option("--threshold", type=click.FloatRange(-1, 1), help="Cosine, for all files. Default: of --far on DATA.")
+@click.option("--far", type=click.FloatRange(0, 1, min_open=True), default=1e-3, show_default=True, help="On DATA.")
+@data_options
+@seed
+@out
+@backend
+@threads
+@as_json
+def attack(
+    data: Path,
+    models: Sequence[Path],
+    weights: Path | None,
+    kinds: Sequence[str],
+    goals: Sequence[str],
+    universal: bool,
+    iterations: int | None,
+    count: int,
+    threshold: float | None,
+    far: float,
+    images: Path | None,
+    identities: Path | None,
+    aligned: bool,
+    detector: Path | None,
+    strict: bool,
+    no_cache: bool,
+    seed: int,
+    out: Path | None,
+    backend: str | None,
+    threads: int | None,
+    as_json: bool,
+) -> None:
+    """Attack pairs of DATA through the first file's network in torch, and judge the pictures by every file.
+
+    After FACESEC: pgd changes every value by at most 8 levels of 255; sticker, glasses and mask are patches of any
+    colour. The network is built again from the first file's contract, and the same pictures are then given to all
+    files: whether float's attack works on int8 is what the table says.
+    """
+    from ..artifact import load_artifact
+    from ..evaluate.attacks import plan
+    from ..evaluate.cache import Cache
+    from ..evaluate.crops import Cropper
+    from ..evaluate.data import open_data
+    from ..evaluate.transfer import Transfer, attack_and_transfer, crops_of, draw_pairs
+    from ..evaluate.transfer_table import transfer_plot, transfer_section
+    from ..runtime.detector import Detector
+    from ..runtime.embedder import Embedder
+
+    if out:
+        from ..evaluate.plots import require_matplotlib
+
+        require_matplotlib()
+    artifacts, found, notes = [load_artifact(model) for model in models], list[Transfer](), dict[str, None]()
+    files = [Embedder(artifact, backend=backend, threads=threads) for artifact in artifacts]
+    with console().status("building the network again") as status:
+        network, source = _original(artifacts[0], weights)
+        status.update(f"reading {data.name}")
+        opened = open_data(data, images=images, identities=identities, aligned=aligned, strict=strict)
+        finder, cache = Detector(detector, threads=threads) if detector else None, None if no_cache else Cache()
+        judges, options = [source, *files], {"detector": finder, "cache": cache}
+        limits = [threshold] * len(judges) if threshold is not None else []
+        for judge in judges if threshold is None else ():
+            status.update(f"the threshold of {judge.artifact.path.name} on {judge.backend}")
+            limits.append(_threshold(opened, judge, far, options))
+        for goal in goals:
+            pairs = draw_pairs(opened, goal == "dodging", count, seed=seed)
+            crops, partners, faults = crops_of(opened, pairs, Cropper(source, finder))
+            notes |= dict.fromkeys(faults)
+            for kind in kinds:
+                status.update(f"{kind}, {goal}: {len(crops)} pictures")
+                how = plan(kind, goal, universal=universal, iterations=iterations)  # type: ignore[arg-type]
+                found += attack_and_transfer(network, source, files, crops, partners, how, limits, seed=seed)[1]
+    sections = [transfer_section(found, list(notes))]
+    title, drawn = f"Attacks on {data.name}", lambda: [transfer_plot(found)]
+    finish(title, sections, found, artifacts, out=out, as_json=as_json, drawn=drawn)
+
+
+def _original(artifact: Artifact, weights: Path | None) -> tuple[Any, Embedder]:
+    """The network in torch with normalisation before it, and the same as an embedder."""
+    from dataclasses import replace
+
+    import msgspec
+
+    from ..contract import InputSpec
+    from ..evaluate.reference import TorchBackend
+    from ..export import original_of
+    from ..export.quiet import quiet
+    from ..runtime.embedder import Embedder
+
+    with quiet():
+        network = original_of(artifact, weights).training
+    height, width = artifact.contract.input.height, artifact.contract.input.width
+    spec = InputSpec(name="image", layout="NCHW", height=height, width=width, dynamic_batch=True)
+    contract = msgspec.structs.replace(artifact.contract, input=spec, precision="float32")
+    return network, Embedder(replace(artifact, contract=contract), backend=TorchBackend(network))
+
+
+def _threshold(data: Any, judge: Embedder, far: float, options: dict[str, Any]) -> float:
+    from ..evaluate.embeddings import embed_images
+    from ..evaluate.slice_run import common_threshold
+    from ..evaluate.verification import images_of
+
+    return common_threshold(data, embed_images(images_of(data), judge, **options), far)
