@@ -75,6 +75,7 @@ def attack(
     from ..evaluate.data import open_data
     from ..evaluate.transfer import Transfer, attack_and_transfer, crops_of, draw_pairs
     from ..evaluate.transfer_table import transfer_plot, transfer_section
+    from ..evaluate.verification_table import untrained
     from ..runtime.detector import Detector
     from ..runtime.embedder import Embedder
 
@@ -102,7 +103,7 @@ def attack(
                 status.update(f"{kind}, {goal}: {len(crops)} pictures")
                 how = plan(kind, goal, universal=universal, iterations=iterations)  # type: ignore[arg-type]
                 found += attack_and_transfer(network, source, files, crops, partners, how, limits, seed=seed)[1]
-    sections = [transfer_section(found, list(notes))]
+    sections = [transfer_section(found, [*untrained(files), *notes])]
     title, drawn = f"Attacks on {data.name}", lambda: [transfer_plot(found)]
     finish(title, sections, found, artifacts, out=out, as_json=as_json, drawn=drawn)
 

@@ -55,6 +55,7 @@ def robustness(
     from ..evaluate.data import open_data
     from ..evaluate.robustness import run_robustness
     from ..evaluate.robustness_table import robustness_facts, robustness_plots, robustness_section
+    from ..evaluate.verification_table import untrained
     from ..runtime.detector import Detector
     from ..runtime.embedder import Embedder
 
@@ -87,7 +88,7 @@ def robustness(
     names, facts = [e.artifact.path.name for e in embedders], robustness_facts(embedders, found)
     finish(
         f"Robustness on {data.name}",
-        [robustness_section(names, found)],
+        [robustness_section(names, found, untrained(embedders))],
         facts,
         [embedder.artifact for embedder in embedders],
         out=out,

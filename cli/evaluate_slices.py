@@ -74,7 +74,13 @@ def slice_files(
 
 def sections_of(sliced: Sliced, embedders: Sequence[Embedder], *, plots: bool = False) -> list[Section]:
     """Tables of all columns; or plots, for a report."""
+    from msgspec.structs import replace
+
     from ..evaluate.slice_table import slice_plots, slice_sections
+    from ..evaluate.verification_table import untrained
 
     names, make = [embedder.artifact.path.name for embedder in embedders], slice_plots if plots else slice_sections
-    return [section for slices, found in sliced for section in make(names, slices, found)]
+    sections = [section for slices, found in sliced for section in make(names, slices, found)]
+    if sections and not plots:
+        sections[0] = replace(sections[0], notes=[*untrained(embedders), *sections[0].notes])
+    return sections

@@ -34,11 +34,12 @@ def robustness_facts(embedders: Sequence[Embedder], found: Sequence[Robustness])
     ]
 
 
-def robustness_section(names: Sequence[str], found: Sequence[Robustness]) -> Section:
-    """The table of one or several files; ``names`` are the files'."""
+def robustness_section(names: Sequence[str], found: Sequence[Robustness], more: Sequence[str] = ()) -> Section:
+    """The table of one or several files; ``names`` are the files', ``more`` further notes to begin with."""
     first = found[0]
     thresholds = ", ".join(f"{f.threshold:.4f} ({name})" for name, f in zip(names, found, strict=True))
     notes = [
+        *more,
         f"The first picture of each of {first.genuine:,} genuine and {first.impostors:,} impostor pairs is clean, the "
         f"second spoiled. The threshold is that of FAR {first.far:g} on clean pairs: cosine {thresholds}.",
         *dict.fromkeys(problem for f in found for problem in f.problems),

@@ -37,12 +37,13 @@ _GAPS = (
     Column(key="discrepancy", name="fairness discrepancy rate", kind="number", spec=".5f"),
     Column(key="rank_disparity", name="rank disparity", kind="number", spec=".2f"),
 )
-_CHANGES = (
-    *_WHERE,
+_RATE_CHANGES = (
     Column(key="fnmr", name="FNMR", unit="%", kind="number", spec="+.3f"),
     Column(key="fnmr_95", name="95 %"),
     Column(key="fmr", name="FMR", unit="%", kind="number", spec="+.4f"),
     Column(key="fmr_95", name="95 %"),
+)
+_TURNS = (
     Column(key="cosine", name="cosine", kind="number", spec=".6f"),
     Column(key="cosine_95", name="95 %"),
     Column(key="cosine_p1", name="1st percentile", kind="number", spec=".6f"),
@@ -70,14 +71,26 @@ def slice_sections(names: Sequence[str], slices: Slices, found: Sequence[FileSli
         sections.append(Section(title=title, columns=_RATES, rows=rates, notes=_notes(files)))
         gaps = [row for name, f in files for row in _gap_rows(name, f)]
         sections.append(Section(title=f"Slices by {slices.column} apart", columns=_GAPS, rows=gaps))
-    changed = [line for s in range(len(slices.names)) for name, f in files[1:] if (line := _change_row(name, f, s))]
-    if changed:
-        note = "Rates less those of the first, each file at its own threshold; cosines to the first one's embeddings."
-        empty = [str(row["slice"]) for row in changed if row.get("pictures") == 0]
-        notes = [note, *(f"{name}: no picture that both files embedded." for name in dict.fromkeys(empty))]
-        title = f"By {slices.column}, against {names[0]}"
-        sections.append(Section(title=title, columns=_CHANGES, rows=changed, notes=notes))
+    if len(files) > 1:
+        sections += _change_section(slices, files)
     return sections
+
+
+def _change_section(slices: Slices, files: Sequence[tuple[str, FileSlices]]) -> list[Section]:
+    others = files[1:]
+    rows = [row for s in range(len(slices.names)) for name, f in others if (row := _change_row(name, f, s))]
+    rates, turns = (any(getattr(f, part) for _, f in others) for part in ("changes", "turns"))
+    if not rows:
+        return []
+    notes = ["Rates less those of the first, each file at its own threshold."] if rates else []
+    notes += (
+        ["Cosines to the first file's embeddings; intervals are over identities, or else pictures."] if turns else []
+    )
+    empty = dict.fromkeys(str(row["slice"]) for row in rows if row.get("pictures") == 0)
+    notes += [f"{name}: no picture that both files embedded." for name in empty]
+    columns = (*_WHERE, *(_RATE_CHANGES if rates else ()), *(_TURNS if turns else ()))
+    title = f"By {slices.column}, against {files[0][0]}"
+    return [Section(title=title, columns=columns, rows=rows, notes=notes)]
 
 
 def slice_plots(names: Sequence[str], slices: Slices, found: Sequence[FileSlices]) -> list[Section]:

@@ -76,10 +76,7 @@ def verification_sections(
 ) -> list[Section]:
     """Accuracy, TAR at FAR and, of several files, drift."""
     names = [embedder.artifact.path.name for embedder in embedders]
-    untrained = [
-        f"{e.artifact.path.name} is not trained: its figures mean nothing." for e in embedders if not e.contract.trained
-    ]
-    notes = (*untrained, *dict.fromkeys(note for result in outcome.results for note in result.notes))
+    notes = (*untrained(embedders), *dict.fromkeys(note for result in outcome.results for note in result.notes))
     accuracy = [_accuracy_row(e, r) for e, r in zip(embedders, outcome.results, strict=True)]
     at_far = [row for name, r in zip(names, outcome.results, strict=True) for row in _at_far_rows(name, r)]
     sections = [
@@ -90,6 +87,13 @@ def verification_sections(
         rows = [_drift_row(name, d, conditions) for name, d in zip(names[1:], outcome.drifts, strict=True)]
         sections.append(Section(title=f"Drift against {names[0]}", columns=_DRIFT, rows=rows))
     return sections
+
+
+def untrained(embedders: Sequence[Embedder]) -> list[str]:
+    """A sentence for each file whose weights are not trained."""
+    return [
+        f"{e.artifact.path.name} is not trained: its figures mean nothing." for e in embedders if not e.contract.trained
+    ]
 
 
 def curves_section(embedders: Sequence[Embedder], outcome: Outcome) -> Section:

@@ -51,4 +51,5 @@ def test_pictures_made_on_torch_are_judged_by_every_file(exports, people, tmp_pa
     done = CliRunner().invoke(cli.commands["evaluate"], patch)
     assert done.exit_code == 0, done.output
     assert "impersonation" in done.stdout
+    assert "is not trained: its figures mean nothing" in " ".join(done.stdout.split())
     assert (tmp_path / "report" / "report.html").is_file()
