@@ -71,9 +71,8 @@ def attack(
     from ..artifact import load_artifact
     from ..evaluate.attacks import plan
     from ..evaluate.cache import Cache
-    from ..evaluate.crops import Cropper
     from ..evaluate.data import open_data
-    from ..evaluate.transfer import Transfer, attack_and_transfer, crops_of, draw_pairs
+    from ..evaluate.transfer import run_attacks
     from ..evaluate.transfer_table import transfer_plot, transfer_section
     from ..evaluate.verification_table import untrained
     from ..runtime.detector import Detector
@@ -83,27 +82,22 @@ def attack(
         from ..evaluate.plots import require_matplotlib
 
         require_matplotlib()
-    artifacts, found, notes = [load_artifact(model) for model in models], list[Transfer](), dict[str, None]()
+    made: dict[str, Any] = {"universal": universal, "iterations": iterations}
+    plans = [plan(kind, goal, **made) for goal in goals for kind in kinds]  # type: ignore[arg-type]
+    artifacts = [load_artifact(model) for model in models]
     files = [Embedder(artifact, backend=backend, threads=threads) for artifact in artifacts]
     with console().status("building the network again") as status:
         network, source = _original(artifacts[0], weights)
         status.update(f"reading {data.name}")
         opened = open_data(data, images=images, identities=identities, aligned=aligned, strict=strict)
         finder, cache = Detector(detector, threads=threads) if detector else None, None if no_cache else Cache()
-        judges, options = [source, *files], {"detector": finder, "cache": cache}
-        limits = [threshold] * len(judges) if threshold is not None else []
-        for judge in judges if threshold is None else ():
+        limits = [threshold] * (1 + len(files)) if threshold is not None else []
+        for judge in (source, *files) if threshold is None else ():
             status.update(f"the threshold of {judge.artifact.path.name} on {judge.backend}")
-            limits.append(_threshold(opened, judge, far, options))
-        for goal in goals:
-            pairs = draw_pairs(opened, goal == "dodging", count, seed=seed)
-            crops, partners, faults = crops_of(opened, pairs, Cropper(source, finder))
-            notes |= dict.fromkeys(faults)
-            for kind in kinds:
-                status.update(f"{kind}, {goal}: {len(crops)} pictures")
-                how = plan(kind, goal, universal=universal, iterations=iterations)  # type: ignore[arg-type]
-                found += attack_and_transfer(network, source, files, crops, partners, how, limits, seed=seed)[1]
-    sections = [transfer_section(found, [*untrained(files), *notes])]
+            limits.append(_threshold(opened, judge, far, {"detector": finder, "cache": cache}))
+        options: dict[str, Any] = {"count": count, "detector": finder, "seed": seed, "progress": status.update}
+        found, faults = run_attacks(opened, network, source, files, plans, limits, **options)
+    sections = [transfer_section(found, [*untrained(files), *faults])]
     title, drawn = f"Attacks on {data.name}", lambda: [transfer_plot(found)]
     finish(title, sections, found, artifacts, out=out, as_json=as_json, drawn=drawn)
 

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InvalidData
+from .binomial import wilson
 from .bootstrap import ROUNDS, Interval, linear_interval
 from .data.shelf import named, printable, read_text
 
@@ -53,7 +54,7 @@ class MorphRate(msgspec.Struct, frozen=True, kw_only=True):
         threshold: a score above it passes.
         morphs: number of them.
         min_max, prod_avg: the two variants of MMPMR.
-        min_max_interval, prod_avg_interval: 95 %, over morphs; too narrow where morphs share subjects.
+        min_max_interval, prod_avg_interval: 95 %, over morphs (Wilson's, a bootstrap); too narrow where they share subjects.
         fnmr: share of genuine pairs that the threshold rejects; None if nobody said.
         rmmr_min_max, rmmr_prod_avg: RMMR of each; None likewise.
     """
@@ -157,10 +158,7 @@ def morph_rate(
     """
     best, chance = passing(morphs, threshold)
     each, count = np.ones(len(best)), float(len(best))
-    around = [
-        linear_interval(shares, each, count, rounds=rounds, seed=seed) if count > 1 else None
-        for shares in (best, chance)
-    ]
+    around = linear_interval(chance, each, count, rounds=rounds, seed=seed) if count > 1 else None
     means = float(best.mean()), float(chance.mean())
     relative = [None if fnmr is None else 1 + mean - (1 - fnmr) for mean in means]
     return MorphRate(
@@ -168,8 +166,8 @@ def morph_rate(
         morphs=len(best),
         min_max=means[0],
         prod_avg=means[1],
-        min_max_interval=around[0],
-        prod_avg_interval=around[1],
+        min_max_interval=wilson(int(best.sum()), len(best)),
+        prod_avg_interval=around,
         fnmr=fnmr,
         rmmr_min_max=relative[0],
         rmmr_prod_avg=relative[1],

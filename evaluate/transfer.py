@@ -7,16 +7,18 @@ embedded clean by the file that judges.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InvalidData
+from ..runtime.detector import Detector
 from ..runtime.embedder import Embedder
 from .attacks import Attack, Goal, Network, Pixels, attack
-from .bootstrap import Interval, linear_interval
+from .binomial import wilson
+from .bootstrap import Interval
 from .crops import Cropper
 from .data import PairSet
 from .scores import all_pairs, owners_of
@@ -35,7 +37,7 @@ class Transfer(msgspec.Struct, frozen=True, kw_only=True):
         eligible: of them decided rightly before.
         successes: of those decided wrongly after.
         rate: their share; None where no pair is eligible.
-        rate_interval: 95 %, over pairs.
+        rate_interval: 95 %, over pairs, which are taken for independent.
         before, after: mean cosine of the pairs.
     """
 
@@ -53,6 +55,49 @@ class Transfer(msgspec.Struct, frozen=True, kw_only=True):
     rate_interval: Interval | None
     before: float
     after: float
+
+
+def run_attacks(
+    data: Data,
+    network: Network,
+    source: Embedder,
+    others: Sequence[Embedder],
+    attacks: Sequence[Attack],
+    thresholds: Sequence[float],
+    *,
+    count: int,
+    detector: Detector | None = None,
+    seed: int = 0,
+    progress: Callable[[str], None] = lambda step: None,
+) -> tuple[list[Transfer], list[str]]:
+    """Several attacks on pairs of a data set: genuine pairs to dodge, impostor pairs to impersonate.
+
+    Args:
+        data: pairs, or pictures with identities.
+        network: that is attacked, in torch.
+        source: the same network, to judge with.
+        others: exported files.
+        attacks: of which those of one goal follow each other in the results.
+        thresholds: of the source and of each of the others.
+        count: pairs of each kind, at most.
+        detector: for pictures that are not aligned.
+        seed: of the choice of pairs and of the attacks.
+        progress: told what is being done.
+
+    Returns:
+        What every file makes of each attack, and a sentence for each picture that could not be used.
+
+    Raises:
+        InvalidData: no such pairs.
+    """
+    found, faults, cropper = list[Transfer](), dict[str, None](), Cropper(source, detector)
+    for goal in dict.fromkeys(each.goal for each in attacks):
+        crops, partners, bad = crops_of(data, draw_pairs(data, goal == "dodging", count, seed=seed), cropper)
+        faults |= dict.fromkeys(bad)
+        for how in (each for each in attacks if each.goal == goal):
+            progress(f"{how.kind}, {goal}: {len(crops)} pictures")
+            found += attack_and_transfer(network, source, others, crops, partners, how, thresholds, seed=seed)[1]
+    return found, list(faults)
 
 
 def attack_and_transfer(
@@ -100,8 +145,7 @@ def judge_attack(
     clean, moved, fixed = (embedder.embed(crops) for crops in (images, changed, partners))
     before, after = ((vectors * fixed).sum(axis=1) for vectors in (clean, moved))
     eligible, won = successes(before, after, how.goal, threshold)
-    count = int(eligible.sum())
-    hits = won[eligible].astype(np.float64)
+    count, hits = int(eligible.sum()), int(won.sum())
     return Transfer(
         file=embedder.artifact.path.name,
         engine=embedder.backend,
@@ -112,9 +156,9 @@ def judge_attack(
         threshold=threshold,
         pairs=len(before),
         eligible=count,
-        successes=int(won.sum()),
-        rate=float(hits.mean()) if count else None,
-        rate_interval=linear_interval(hits, np.ones(count), count) if count > 1 else None,
+        successes=hits,
+        rate=hits / count if count else None,
+        rate_interval=wilson(hits, count),
         before=float(before.mean()),
         after=float(after.mean()),
     )
@@ -135,10 +179,12 @@ def draw_pairs(data: Data, same: bool, count: int, *, seed: int = 0) -> NDArray[
     """Pairs to attack, no more than ``count``, drawn at random among those of one person or of two.
 
     Raises:
-        InvalidData: there is no such pair.
+        InvalidData: there is no such pair, or pictures without identities and no list of pairs.
     """
     if isinstance(data, PairSet):
         pairs = data.pairs[data.same == same]
+    elif any(sample.identity is None for sample in data.samples):
+        raise InvalidData(f"{data.name}: not every picture names an identity; name them, or give a list of pairs")
     else:
         owners = owners_of([str(sample.identity) for sample in data.samples])
         rng, kept = np.random.default_rng(seed), [np.empty((0, 2), np.int64)]

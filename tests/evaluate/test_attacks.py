@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -11,7 +13,7 @@ from pocketface.errors import InvalidData, InvalidImage, UnsupportedModel
 from pocketface.evaluate.attacks import KINDS, attack, plan, region
 from pocketface.evaluate.crops import Cropper
 from pocketface.evaluate.data import ImageSet, PairSet, Sample
-from pocketface.evaluate.transfer import attack_and_transfer, crops_of, draw_pairs, successes
+from pocketface.evaluate.transfer import attack_and_transfer, crops_of, draw_pairs, run_attacks, successes
 from pocketface.runtime.embedder import Embedder
 
 torch = pytest.importorskip("torch")
@@ -214,6 +216,9 @@ def test_pairs_are_drawn_of_the_wanted_kind_and_those_without_a_crop_are_named(e
     first, second, faults = crops_of(data, np.array([[0, 1], [4, 5], [5, 2], [2, 3]]), Cropper(embedder(network), None))
     assert (first[:, 0, 0, 0].tolist(), second[:, 0, 0, 0].tolist()) == ([0, 2], [1, 3])
     assert faults == ("5.png: such pictures are said to be aligned but are not square",)
+    nameless = ImageSet("nameless", tuple(replace(s, identity=None) for s in data.samples), "1" * 64)
+    with pytest.raises(InvalidData, match="not every picture names an identity"):
+        draw_pairs(nameless, True, 9)
     with pytest.raises(InvalidData, match="no pair with two crops"):
         crops_of(data, np.array([[4, 5]]), Cropper(embedder(network), None))
 
@@ -230,3 +235,11 @@ def test_what_cannot_be_attacked_is_named(network, faces):
         attack(network, faces, references[:2], plan("pgd", "dodging"))
     with pytest.raises(InvalidData, match="got hat for dodging"):
         plan("hat", "dodging")
+
+
+def test_several_attacks_each_on_the_pairs_that_it_is_for(network, embedder):
+    source, plans = embedder(network), [plan("pgd", goal, iterations=1) for goal in ("dodging", "impersonation")]
+    found, faults = run_attacks(images_of_two(), network, source, [source], plans, [0.5, 0.5], count=99)
+    assert [(f.goal, f.engine) for f in found] == [(g, "torch") for g in ("dodging",) * 2 + ("impersonation",) * 2]
+    assert [f.pairs for f in found[::2]] == [2, 8]  # of 3 and of 12: one picture gives no crop
+    assert len(faults) == 1
