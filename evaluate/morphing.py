@@ -54,7 +54,7 @@ class MorphRate(msgspec.Struct, frozen=True, kw_only=True):
         threshold: a score above it passes.
         morphs: number of them.
         min_max, prod_avg: the two variants of MMPMR.
-        min_max_interval, prod_avg_interval: 95 %, over morphs (Wilson's, a bootstrap); too narrow where they share subjects.
+        min_max_interval, prod_avg_interval: 95 %, over morphs; too narrow where morphs share subjects.
         fnmr: share of genuine pairs that the threshold rejects; None if nobody said.
         rmmr_min_max, rmmr_prod_avg: RMMR of each; None likewise.
     """
