@@ -161,7 +161,7 @@ def train_aggregator(
         logits, right = SCALE * one @ other.T, torch.arange(len(halves))
         loss = torch.nn.functional.cross_entropy(logits, right) + torch.nn.functional.cross_entropy(logits.T, right)
         optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         optimizer.step()
         schedule.step()
         progress(step + 1, steps)
