@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import secrets
 import shutil
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -156,10 +156,13 @@ def atomic(path: Path) -> Iterator[Path]:
     Raises:
         OutputError: the folder cannot be made or written to, or the disk is full.
     """
+    scratch = path.parent / f".{path.name}.{secrets.token_hex(4)}"
+    _UNFINISHED[scratch] = path
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        scratch = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+        scratch.mkdir(mode=0o700)
     except OSError as e:
+        del _UNFINISHED[scratch]
         raise OutputError(f"cannot write to {path.parent}: {e.strerror or e}") from e
     temporary = scratch / path.name
     try:
@@ -169,6 +172,19 @@ def atomic(path: Path) -> Iterator[Path]:
         raise OutputError(f"cannot write {path}: {e.strerror or e}") from e
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+        _UNFINISHED.pop(scratch, None)
+
+
+def discard_unfinished() -> None:
+    """Remove what is being written, for a process that must end at once and cannot unwind; old files stand."""
+    for scratch, path in list(_UNFINISHED.items()):
+        if (scratch / "old").exists() and not path.exists():
+            (scratch / "old").replace(path)
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+#: Scratch folders that stand, and what is to be made in each.
+_UNFINISHED: dict[Path, Path] = {}
 
 
 def _replace(new: Path, path: Path, aside: Path) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import sys
+from collections.abc import Iterator
 from typing import Any, NoReturn
 
 import click
@@ -15,6 +17,7 @@ from . import calibrate, doctor, evaluate, explain, faces, tooling
 
 __all__ = ["cli"]
 
+INTERRUPTED = "pocketface: interrupted; nothing half-written is left"
 #: Modules that only the extra `export` brings; the verbs of whoever makes models import them when they run.
 TOOLS = {"torch", "safetensors", "onnx", "onnxscript", "litert_torch", "coremltools", "jinja2"}
 
@@ -24,13 +27,12 @@ class Verbs(click.Group):
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
         """Run a command and exit: 0 done, 1 an error, 2 a wrong call, 130 interrupted."""
-        with contextlib.suppress(ValueError):  # not in the main thread: whoever called us there handles signals
-            signal.signal(signal.SIGTERM, _interrupt)  # so that what is half-written is cleaned up then, too
         try:
-            status = super().main(*args, **{**kwargs, "standalone_mode": False})
+            with _ending_on_signals():
+                status = super().main(*args, **{**kwargs, "standalone_mode": False})
             sys.exit(status if isinstance(status, int) else 0)
         except (click.Abort, KeyboardInterrupt):
-            click.echo("pocketface: interrupted; nothing half-written is left", err=True)
+            click.echo(INTERRUPTED, err=True)
             sys.exit(130)
         except click.ClickException as e:
             e.show()
@@ -54,8 +56,29 @@ def _missing_tool(error: Exception) -> MissingExtra | None:
     return MissingExtra(package.replace("_", "-"), "export", "run this command")
 
 
-def _interrupt(*_: object) -> NoReturn:
-    raise KeyboardInterrupt
+@contextlib.contextmanager
+def _ending_on_signals() -> Iterator[None]:
+    """On an interrupt, discard what is half-written, say so, and end.
+
+    An exception would not do: it may rise below the converters' C++, which aborts the process at once.
+    """
+    stderr = os.dup(2)  # a conversion catches what is written to 2 itself
+
+    def stop(*_: object) -> NoReturn:
+        if artifact := sys.modules.get(f"{__name__.rpartition('.')[0]}.artifact"):
+            artifact.discard_unfinished()
+        os.write(stderr, INTERRUPTED.encode() + b"\n")
+        os._exit(130)
+
+    before = {}
+    with contextlib.suppress(ValueError):  # not in the main thread: whoever called us there handles signals
+        before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        os.close(stderr)
 
 
 @click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})

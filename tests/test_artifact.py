@@ -8,7 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from pocketface.artifact import atomic, digest, load_artifact, replace_contract, sidecar_path, write_sidecar
+from pocketface.artifact import (
+    atomic,
+    digest,
+    discard_unfinished,
+    load_artifact,
+    replace_contract,
+    sidecar_path,
+    write_sidecar,
+)
 from pocketface.contract import InputSpec, ModelContract, Recognition
 from pocketface.embedded import append_zip
 from pocketface.errors import InvalidContract, InvalidModel, OutputError
@@ -267,12 +275,23 @@ def test_an_unwritable_place_is_an_output_error(tmp_path: Path, monkeypatch: pyt
         with pytest.raises(OutputError, match="cannot write to"), atomic(target):
             pytest.fail("it must not come to writing")
 
-    def denied(**_: object) -> str:
+    def denied(*_: object, **__: object) -> None:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr("tempfile.mkdtemp", denied)  # root, who runs many a CI, is denied nothing
+    monkeypatch.setattr(Path, "mkdir", denied)  # root, who runs many a CI, is denied nothing
     with pytest.raises(OutputError, match=f"cannot write to {tmp_path}: Permission denied"):
         write_sidecar(tmp_path / "file", contract())
+
+
+def test_a_process_that_must_end_at_once_discards_what_is_unfinished(tmp_path: Path) -> None:
+    (tmp_path / "net.x").write_text("old")
+    with atomic(tmp_path / "net.x") as temporary:
+        temporary.write_text("half")
+        discard_unfinished()
+        assert written(tmp_path) == ["net.x"]
+        temporary.parent.mkdir()
+        temporary.write_text("new")  # and one that goes on all the same may
+    assert (tmp_path / "net.x").read_text() == "new"
 
 
 def test_folders_are_made_on_the_way(tmp_path: Path) -> None:
