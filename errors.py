@@ -11,6 +11,7 @@
     ├── MissingExtra      a package that an optional extra brings is not installed
     ├── ExportError       a network that cannot be converted, or whose export does not prove itself
     │   └── ParityError   an export that departs from the network it came from
+    ├── TrainingError     a training that diverged
     └── OutputError       a result that could not be written
 
 A message says what came, what was expected, and what to do. The command line prints it in one line
@@ -31,6 +32,7 @@ __all__ = [
     "OutputError",
     "ParityError",
     "PocketfaceError",
+    "TrainingError",
     "UnsupportedModel",
 ]
 
@@ -88,6 +90,10 @@ class ExportError(PocketfaceError):
 
 class ParityError(ExportError):
     """An export whose outputs depart from the network it came from by more than the tolerance."""
+
+
+class TrainingError(PocketfaceError):
+    """A training that diverged: its loss is not finite any more."""
 
 
 class OutputError(PocketfaceError):

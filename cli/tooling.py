@@ -79,8 +79,8 @@ def info(model: Path, privacy: bool, as_json: bool) -> None:
 @as_json
 def build(name: str, weights: Path | None, seed: int, out: Path, deployed: bool, as_json: bool) -> None:
     """Build a network and save its weights, in training form or folded."""
-    from ..export import build_model, save_weights
-    from ..models import parameters, reparameterize
+    from ..export import build_model
+    from ..models import parameters, reparameterize, save_weights
     from ..report import Column
 
     built = build_model(name, weights, seed=seed)
@@ -179,4 +179,21 @@ def demo(out: Path, as_json: bool) -> None:
         raise click.exceptions.Exit(1)
 
 
-COMMANDS = (models, info, build, export, parity, demo)
+@click.command()
+@click.argument("file", type=FILE)
+@click.option("--out", type=PATH, default=Path("out"), show_default=True, help="Folder for the copy.")
+@as_json
+def adopt(file: Path, out: Path, as_json: bool) -> None:
+    """Give a known network of others its contract, so that every command can run it.
+
+    Known by the SHA-256 of their files: face-reidentification-retail-0095, SFace (2021dec), YuNet-n.
+    """
+    from ..evaluate.known import adopt as adopt_file
+    from ..report import Column
+
+    artifact = adopt_file(file, out)
+    row = {"file": str(artifact.path), "model": artifact.contract.model, "license": artifact.contract.license}
+    show(f"Adopted {file.name}", [Column(key=key, name=key) for key in row], [row], as_json)
+
+
+COMMANDS = (models, info, adopt, build, export, parity, demo)

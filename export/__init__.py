@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from .pipeline import Exported, export_model, original_of
-from .prepare import BuiltModel, build_model, save_weights
+from .prepare import BuiltModel, build_model
 
-__all__ = ["BuiltModel", "Exported", "build_model", "export_model", "original_of", "save_weights"]
+__all__ = ["BuiltModel", "Exported", "build_model", "export_model", "original_of"]

@@ -18,7 +18,6 @@ import torch
 from torch import Tensor, nn
 
 from .. import __version__
-from ..artifact import atomic
 from ..contract import Detection, InputSpec, ModelContract, Recognition
 from ..errors import InvalidModel
 from ..models import ModelSpec, channels_last, create_model, macs, model_spec, parameters, reparameterize
@@ -93,14 +92,6 @@ def rebuild_model(contract: ModelContract, weights: Path | None = None) -> Built
             f"{built.fingerprint()[:12]}, its contract says {contract.fingerprint[:12]}"
         )
     return built
-
-
-def save_weights(network: nn.Module, path: Path) -> None:
-    """Write a network's tensors to a ``.safetensors`` file, whole or not at all."""
-    from safetensors.torch import save_file
-
-    with atomic(path) as temporary:
-        save_file({key: tensor.contiguous() for key, tensor in network.state_dict().items()}, temporary)
 
 
 class ExportGraph(nn.Module):

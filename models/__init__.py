@@ -10,6 +10,7 @@ except ModuleNotFoundError as e:
     raise MissingExtra("torch", "export", "build networks") from e
 
 from . import facelivt, facelivtv2, mobilefacenet, mos  # noqa: F401  (importing a family registers its networks)
+from .checkpoint import save_weights
 from .count import macs, parameters
 from .layout import channels_last
 from .registry import ModelSpec, create_model, list_models, model_spec, register_model
@@ -25,4 +26,5 @@ __all__ = [
     "parameters",
     "register_model",
     "reparameterize",
+    "save_weights",
 ]

@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from ..artifact import atomic
 from ..errors import InvalidModel
 
 #: Keys under which training scripts wrap the weights; insightface says ``state_dict_backbone``.
@@ -74,6 +75,16 @@ def load_weights(model: nn.Module, path: Path) -> None:
         told = "; ".join(f"{len(v)} {what}: {', '.join(v[:3])}" for what, v in faults.items() if v)
         raise InvalidModel(f"{path}: not a checkpoint of this {type(model).__name__}: {told}")
     model.load_state_dict(state)
+
+
+def save_weights(network: nn.Module, path: Path) -> None:
+    """Write a network's tensors to a ``.safetensors`` file, whole or not at all.
+
+    Raises:
+        OutputError: the folder cannot be written to.
+    """
+    with atomic(path) as temporary:
+        save_file({key: tensor.contiguous() for key, tensor in network.state_dict().items()}, temporary)
 
 
 def _refuse_training_heads(state: Mapping[str, Tensor], expected: Mapping[str, Tensor], path: Path) -> None:

@@ -20,9 +20,10 @@ from pocketface.demo import DEFAULTS
 from pocketface.embedded import read_embedded
 from pocketface.errors import ExportError, InvalidModel, OutputError
 from pocketface.evaluate.faces import bundled_portraits, inputs_for
-from pocketface.export import build_model, export_model, original_of, pipeline, save_weights
+from pocketface.export import build_model, export_model, original_of, pipeline
 from pocketface.export.check import check_file
 from pocketface.export.prepare import RecognizerGraph, prepare
+from pocketface.models import save_weights
 from pocketface.runtime.backends import open_backend
 from pocketface.runtime.preprocess import to_tensor
 

@@ -1,0 +1,1 @@
+"""Training: heads and losses, data and augmentation, distillation, and the loop that drives them."""

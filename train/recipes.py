@@ -1,0 +1,114 @@
+"""Recipes: what is trained and how, as data. The named ones are the presets of ``pocketface train``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+
+from ..errors import InvalidData
+from .augment import Augmentation
+from .settings import Settings
+
+Weight = Annotated[float, msgspec.Meta(ge=0.0)]
+
+
+class Distill(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag="distill"):
+    """A recogniser from one or several teachers.
+
+    Attributes:
+        network: name in the registry.
+        settings: of the loop.
+        batch: crops per process and step.
+        relational: weight of the relational loss beside the cosine.
+        augmentation: of the student's crops.
+        summary: a line for a listing.
+    """
+
+    network: str
+    settings: Settings
+    batch: Annotated[int, msgspec.Meta(ge=2)] = 64
+    relational: Weight = 1.0
+    augmentation: Augmentation = Augmentation()
+    summary: str = ""
+
+
+Recipe = Distill
+
+PRESETS: Mapping[str, Recipe] = {
+    "distill_xs": Distill(
+        network="facelivtv2_xs",
+        settings=Settings(
+            steps=7000, learning_rate=2e-3, warmup=200, decay=0.4, average=0.998, precision="bfloat16", workers=1
+        ),
+        augmentation=Augmentation(spoil=0.15, worst=3.0),
+        summary="FaceLiVTv2-XS from ONNX teachers, sized for two cores and two hours",
+    ),
+}
+
+
+def find_recipe(name: str) -> Recipe:
+    """A preset by its name, or the recipe in a JSON file.
+
+    Raises:
+        InvalidData: neither of them.
+    """
+    if name in PRESETS:
+        return PRESETS[name]
+    if not name.endswith(".json"):
+        raise InvalidData(f"no preset is called {name!r}; there are {', '.join(PRESETS)}, or name a .json file")
+    try:
+        return recipe_from_json(Path(name).read_bytes())
+    except OSError as e:
+        raise InvalidData(f"{name}: cannot be read: {e.strerror or e}") from e
+
+
+def recipe_to_json(recipe: Recipe) -> str:
+    """Indented, for a file that people edit."""
+    return msgspec.json.format(msgspec.json.encode(recipe), indent=2).decode() + "\n"
+
+
+def recipe_from_json(text: str | bytes) -> Recipe:
+    """A recipe from its JSON.
+
+    Raises:
+        InvalidData: an unknown key or kind, or a value out of its range.
+    """
+    try:
+        return msgspec.json.decode(text, type=Recipe)
+    except (msgspec.DecodeError, UnicodeError) as e:
+        raise InvalidData(f"not a recipe for training: {e}") from e
+
+
+def change(recipe: Recipe, changes: Mapping[str, str]) -> Recipe:
+    """A recipe with some values replaced.
+
+    Args:
+        recipe: to begin with.
+        changes: dotted name, such as ``settings.steps`` or ``augmentation.spoil`` -> value as JSON, or plain text.
+
+    Raises:
+        InvalidData: no such name, or a value out of its range.
+    """
+    tree = msgspec.to_builtins(recipe)
+    for name, text in changes.items():
+        *above, last = name.split(".")
+        place = tree
+        for key in above:
+            place = place.get(key) if isinstance(place, dict) else None
+        if not isinstance(place, dict) or last not in place:
+            raise InvalidData(f"a recipe has no {name!r}; it has {', '.join(_names(tree))}")
+        try:
+            place[last] = msgspec.json.decode(text)
+        except msgspec.DecodeError:
+            place[last] = text
+    return recipe_from_json(msgspec.json.encode(tree))
+
+
+def _names(tree: Mapping[str, object], above: str = "") -> list[str]:
+    found = []
+    for key, value in tree.items():
+        found += _names(value, f"{above}{key}.") if isinstance(value, dict) else [above + key]
+    return found
