@@ -78,7 +78,7 @@ def run(task: Task, settings: Settings, out: Path, *, progress: Progress = lambd
             task.observe(state.step, losses)
             if log and (state.step % settings.log_every == 0 or state.step == settings.steps):
                 log.write(state.step, state.rate(), losses)
-            if ranks.first and (state.step % settings.save_every == 0 or state.step == settings.steps):
+            if state.step % settings.save_every == 0 or state.step == settings.steps:
                 state.save(out)
             progress(state.step, losses)
     return out / "weights.safetensors"
@@ -147,11 +147,14 @@ class _State:
         return (now - before) / self.settings.log_every
 
     def save(self, out: Path) -> None:
-        """The checkpoint and the weights as they are now."""
+        """The checkpoint and the weights as they are now; the first rank writes them."""
+        network = self.task.network.state_dict()  # on all ranks: they may have to put together classes they share out
+        if not self.ranks.first:
+            return
         state: dict[str, Any] = {
             "step": self.step,
             "settings": self.settings.to_json(),
-            "network": self.task.network.state_dict(),
+            "network": network,
             "optimizer": self.optimizer.state_dict(),
         }
         if self.average is not None:
