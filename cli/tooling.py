@@ -77,7 +77,7 @@ def info(model: Path, privacy: bool, as_json: bool) -> None:
 @click.option("--out", type=FILE, required=True, help="The .safetensors file to write.")
 @click.option("--deployed", is_flag=True, help="Fold branches and norms first.")
 @as_json
-def build(name: str, weights: Path | None, seed: int, out: Path, deployed: bool, as_json: bool) -> None:
+def build(name: str, weights: Path | None, seed: int | None, out: Path, deployed: bool, as_json: bool) -> None:
     """Build a network and save its weights, in training form or folded."""
     from ..export import build_model
     from ..models import parameters, reparameterize, save_weights
@@ -98,16 +98,16 @@ def build(name: str, weights: Path | None, seed: int, out: Path, deployed: bool,
 @seed
 @click.option("--format", "formats", type=click.Choice(FORMATS), multiple=True, help="Repeatable. Default: all.")
 @click.option("--precision", "precisions", type=click.Choice(["float32", "float16"]), multiple=True, help="Repeatable.")
-@click.option("--license", "spdx", default="Apache-2.0", show_default=True, help="SPDX licence of the weights.")
+@click.option("--license", "spdx", help="SPDX licence of the weights. Default: that of the bundled ones.")
 @click.option("--out", type=PATH, default=Path("out"), show_default=True, help="Folder for the files.")
 @as_json
 def export(
     name: str,
     weights: Path | None,
-    seed: int,
+    seed: int | None,
     formats: Sequence[str],
     precisions: Sequence[str],
-    spdx: str,
+    spdx: str | None,
     out: Path,
     as_json: bool,
 ) -> None:
@@ -137,7 +137,8 @@ def export(
 def parity(files: Sequence[Path], weights: Path | None, backend: str | None, faces: Path | None, as_json: bool) -> None:
     """Prove exported files against the network they came from, on faces.
 
-    The network is built again from the file's contract. If its weights were not seeded, name their file with --weights.
+    The network is built again from the file's contract. If its weights were neither
+    bundled nor seeded, name their file with --weights.
     """
     from ..artifact import load_artifact
     from ..evaluate import check_parity

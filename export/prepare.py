@@ -9,7 +9,6 @@ missing at the border.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from .. import __version__
 from ..contract import Detection, InputSpec, ModelContract, Recognition
 from ..errors import InvalidModel
 from ..models import ModelSpec, channels_last, create_model, macs, model_spec, parameters, reparameterize
+from ..weights import find_bundled
 
 #: What a detector's size must be a multiple of: its coarsest stride.
 SIZE_STEP = 32
@@ -59,16 +59,27 @@ class BuiltModel:
         return total.hexdigest()
 
 
-def build_model(name: str, weights: Path | None = None, *, seed: int = 0, license: str = "Apache-2.0") -> BuiltModel:
-    """Create a registered network with the weights of a file, or with seeded ones.
+def build_model(
+    name: str, weights: Path | None = None, *, seed: int | None = None, license: str | None = None
+) -> BuiltModel:
+    """Create a registered network with the weights of a file, with seeded ones, or else with the bundled ones.
+
+    Args:
+        name: of the network.
+        weights: a checkpoint.
+        seed: instead of a checkpoint; where neither is given and nothing is bundled for the network, the seed is 0.
+        license: SPDX identifier of the weights' licence; None for that of the bundled ones, or else Apache-2.0.
 
     Raises:
         InvalidModel: the file cannot be read or does not fit the architecture.
-
     """
-    network = create_model(name, weights=weights, seed=None if weights else seed)
+    bundled = find_bundled(name) if weights is None and seed is None else None
+    if bundled:
+        weights, license = bundled.path, license or bundled.license
+    seed = None if weights else seed or 0
+    network = create_model(name, weights=weights, seed=seed)
     label = weights.name if weights else f"seeded:{seed}"
-    return BuiltModel(model_spec(name), network, label, license)
+    return BuiltModel(model_spec(name), network, label, license or "Apache-2.0")
 
 
 def rebuild_model(contract: ModelContract, weights: Path | None = None) -> BuiltModel:
@@ -76,15 +87,18 @@ def rebuild_model(contract: ModelContract, weights: Path | None = None) -> Built
 
     Args:
         contract: of the export.
-        weights: the checkpoint, unless the weights were seeded.
+        weights: the checkpoint, unless the weights were seeded or are bundled.
 
     Raises:
         InvalidModel: the weights are needed and not given, or are not those of the export.
 
     """
+    bundled = find_bundled(contract.model) if weights is None and contract.trained else None
+    if bundled and bundled.file == contract.weights:
+        weights = bundled.path
     if weights is None and contract.trained:
         raise InvalidModel(f"{contract.model} was exported from {contract.weights!r}: name that file with --weights")
-    seed = 0 if contract.trained else int(contract.weights.removeprefix("seeded:"))
+    seed = None if contract.trained else int(contract.weights.removeprefix("seeded:"))
     built = build_model(contract.model, weights, seed=seed, license=contract.license)
     if built.fingerprint() != contract.fingerprint:
         raise InvalidModel(
@@ -112,10 +126,16 @@ class RecognizerGraph(ExportGraph):
 
     def forward(self, image: Tensor) -> dict[str, Tensor]:
         """Normalise, embed, divide by the length."""
-        e = self.network(self.normalize(image))
-        # The square of an embedding may overflow in float16; after dividing by the largest element it cannot.
-        e = e / e.abs().amax(1, keepdim=True).clamp(min=1e-4)
-        return {"embedding": e * torch.rsqrt((e * e).sum(1, keepdim=True).clamp(min=1e-4))}
+        return {"embedding": _unit(self.network(self.normalize(image)))}
+
+
+class JudgingGraph(ExportGraph):
+    """-> ``embedding (B, D)``, divided by its L2 norm, and ``quality (B, 1)`` in 0..1."""
+
+    def forward(self, image: Tensor) -> dict[str, Tensor]:
+        """Normalise, embed and judge, divide by the length."""
+        embedding, quality = self.network.judged(self.normalize(image))  # type: ignore[operator]
+        return {"embedding": _unit(embedding), "quality": quality}
 
 
 class DetectorGraph(ExportGraph):
@@ -187,7 +207,7 @@ def prepare(built: BuiltModel) -> Prepared:
             size_step=SIZE_STEP if detects else 0,
             dynamic_batch=True,
         ),
-        outputs={name: name for name in _OUTPUTS[built.spec.task]},
+        outputs={name: name for name in _graph_of(deployed, built.spec.task)[1]},
         fingerprint=built.fingerprint(),
         weights=built.weights,
         trained=built.trained,
@@ -201,15 +221,25 @@ def prepare(built: BuiltModel) -> Prepared:
 
 def training_graph(built: BuiltModel, network: nn.Module | None = None) -> ExportGraph:
     """The same graph around the network in training form (or around ``network``): what exports are compared with."""
-    return _GRAPHS[built.spec.task](network or built.network).eval()
+    network = network or built.network
+    return _graph_of(network, built.spec.task)[0](network).eval()
 
 
 def _task(spec: ModelSpec) -> Recognition | Detection:
     return Recognition(embedding_size=spec.embedding_size or 0) if spec.task == "recognition" else Detection()
 
 
-_GRAPHS: Mapping[str, type[ExportGraph]] = {"recognition": RecognizerGraph, "detection": DetectorGraph}
-_OUTPUTS: Mapping[str, tuple[str, ...]] = {
-    "recognition": ("embedding",),
-    "detection": ("scores", "boxes", "landmarks", "rotation"),
-}
+def _unit(e: Tensor) -> Tensor:
+    """Each embedding divided by its length."""
+    # The square of an embedding may overflow in float16; after dividing by the largest element it cannot.
+    e = e / e.abs().amax(1, keepdim=True).clamp(min=1e-4)
+    return e * torch.rsqrt((e * e).sum(1, keepdim=True).clamp(min=1e-4))
+
+
+def _graph_of(network: nn.Module, task: str) -> tuple[type[ExportGraph], tuple[str, ...]]:
+    """The graph around a network, and the names of its outputs."""
+    if task == "detection":
+        return DetectorGraph, ("scores", "boxes", "landmarks", "rotation")
+    if hasattr(network, "judged"):
+        return JudgingGraph, ("embedding", "quality")
+    return RecognizerGraph, ("embedding",)
