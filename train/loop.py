@@ -100,7 +100,8 @@ class _State:
     @classmethod
     def start(cls, task: Task, settings: Settings, ranks: Ranks) -> _State:
         torch.manual_seed(settings.seed)
-        network = task.network.to(device=ranks.device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
+        memory = torch.channels_last if settings.channels_last else torch.contiguous_format
+        network = task.network.to(device=ranks.device, memory_format=memory).train()  # type: ignore[call-overload]
         average = copy.deepcopy(task.weights()).requires_grad_(False) if settings.average else None
         model = DistributedDataParallel(network, broadcast_buffers=False) if ranks.count > 1 else network
         matrices = [p for p in network.parameters() if p.requires_grad and p.ndim >= 2]

@@ -26,6 +26,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         clip: the gradient's norm; 0 for none.
         average: decay per step of the moving average of the weights, which then is what ships; 0 for none.
         precision: ``bfloat16`` computes convolutions and products in it, the rest in float32.
+        channels_last: how pictures lie in memory; it is the faster way for most networks, but not for depthwise ones.
         workers: processes that make batches beside the training; 0 makes them in between.
         log_every, save_every: steps.
         seed: of weights and batches.
@@ -39,6 +40,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     clip: Annotated[float, msgspec.Meta(ge=0.0)] = 5.0
     average: Share = 0.0
     precision: Literal["float32", "bfloat16"] = "float32"
+    channels_last: bool = True
     workers: Annotated[int, msgspec.Meta(ge=0)] = 0
     log_every: Positive = 20
     save_every: Positive = 500

@@ -1,0 +1,1 @@
+"""Training the detector: labels, pictures, assignment, losses and the task that the loop drives."""

@@ -1,0 +1,118 @@
+"""How good a detector is on the held-out scenes: precision, landmarks against marks by hand, pose against PnP.
+
+A face counts if its side is at least 12 pixels in the 320 x 320 input; smaller ones are ignored. Everything else is the
+protocol of :mod:`pocketface.evaluate.detection`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...evaluate.detection.annotations import AnnotatedPicture
+from ...evaluate.detection.matching import match
+from ...evaluate.detection.precision import AveragePrecision, all_points
+from ...evaluate.detection.protocol import LOWEST
+from ...evaluate.detection.searched import Search
+from ...runtime.boxes import iou
+from ...runtime.detector import DetectedFace
+from ...runtime.pose import euler_angles, geodesic_deg
+from .holdout import held_out
+from .scenes import Scene
+from .sources import PORTRAITS
+
+#: Finds the faces of a picture that score at least so much, best first.
+Find = Callable[[NDArray[np.uint8], float], Sequence[DetectedFace]]
+
+SIZE, SMALLEST = 320, 12.0
+#: Least IoU of the box that is taken for a portrait's face.
+SAME_FACE = 0.3
+
+
+@dataclass(frozen=True)
+class Portraits:
+    """Errors on portraits that were marked by hand, over those whose face was found.
+
+    Attributes:
+        portraits: all that were held out.
+        found: those whose face was found.
+        nme, median_nme: mean distance of the five points as a share of the distance of the eyes.
+        yaw_deg, pitch_deg, roll_deg, mean_deg, geodesic_deg: mean absolute errors against PnP; NaN without a pose.
+    """
+
+    portraits: int
+    found: int
+    nme: float
+    median_nme: float
+    yaw_deg: float
+    pitch_deg: float
+    roll_deg: float
+    mean_deg: float
+    geodesic_deg: float
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """All that is asked of a detector; ``precisions`` are over all sources first, then by source."""
+
+    precisions: tuple[AveragePrecision, ...]
+    portraits: Portraits
+
+
+def judge(find: Find, scenes: Iterable[Scene]) -> Judgement:
+    """Judge a detector on the held-out scenes among these; scenes of training are passed over."""
+    held = [scene for scene in scenes if held_out(scene.name)]
+    searches = [(one.source, _search(find, one)) for one in held if one.source != PORTRAITS]
+    sources = ["all", *sorted({source for source, _ in searches})]
+    precisions = tuple(_precision(name, [s for source, s in searches if name in ("all", source)]) for name in sources)
+    return Judgement(precisions, _portraits([(one, _best(find, one)) for one in held if one.source == PORTRAITS]))
+
+
+def _precision(name: str, searches: Sequence[Search]) -> AveragePrecision:
+    matchings = [match(s.boxes, s.picture.boxes, s.picture.ignore) for s in searches]
+    return all_points(searches, matchings, name)
+
+
+def _search(find: Find, one: Scene) -> Search:
+    scale = SIZE / max(one.image.shape[:2])
+    sides = np.sqrt((one.boxes[:, 2:] - one.boxes[:, :2]).prod(axis=1))
+    ignore = one.ignore | (sides * scale < SMALLEST)
+    picture = AnnotatedPicture(one.name, Path(one.name), one.boxes.astype(np.float64), ignore)
+    faces = find(one.image, LOWEST)
+    return Search(
+        picture,
+        np.array([face.box for face in faces], np.float64).reshape(-1, 4),
+        np.array([face.score for face in faces], np.float64),
+        np.array([face.landmarks for face in faces], np.float64).reshape(-1, 5, 2),
+        scale,
+    )
+
+
+def _best(find: Find, one: Scene) -> DetectedFace | None:
+    faces = find(one.image, 0.1)
+    if not faces:
+        return None
+    overlaps = iou(np.stack([face.box for face in faces]), one.boxes[:1])[:, 0]
+    return faces[int(overlaps.argmax())] if overlaps.max() >= SAME_FACE else None
+
+
+def _portraits(found: Sequence[tuple[Scene, DetectedFace | None]]) -> Portraits:
+    pairs = [(one, face) for one, face in found if face is not None]
+    if not pairs:
+        return Portraits(len(found), 0, *[float("nan")] * 7)
+    marked = np.stack([one.landmarks[0] for one, _ in pairs]).astype(np.float64)
+    points = np.stack([face.landmarks for _, face in pairs])
+    eyes = np.linalg.norm(marked[:, 0] - marked[:, 1], axis=1)
+    nme = np.linalg.norm(points - marked, axis=2).mean(axis=1) / eyes
+    unknown = np.full((3, 3), np.nan)
+    known = np.stack([one.rotations[0] for one, _ in pairs]).astype(np.float64)
+    turned = np.stack([unknown if face.rotation is None else face.rotation for _, face in pairs]).astype(np.float64)
+    apart = np.abs((euler_angles(turned) - euler_angles(known) + 180) % 360 - 180).mean(axis=0)
+    yaw, pitch, roll = map(float, apart)
+    geodesic = float(geodesic_deg(turned, known).mean())
+    mean, median = float(nme.mean()), float(np.median(nme))
+    return Portraits(len(found), len(pairs), mean, median, yaw, pitch, roll, float(apart.mean()), geodesic)
