@@ -25,6 +25,7 @@ Found = tuple[list["Discarding"], dict[str, Mapping[str, float]], list[str]]
 @click.option("--model", "models", type=PATH, multiple=True, help="Exported recogniser. Repeatable.")
 @click.option("--quality", "sources", multiple=True, help="A CSV (name, quality), `norm` or `output`. Repeatable.")
 @click.option("--re-estimate", is_flag=True, help="Also set the threshold again on what is left.")
+@click.option("--spoil", is_flag=True, help="Add a copy of each picture, spoiled in one of forty ways.")
 @data_options
 @out
 @backend
@@ -35,6 +36,7 @@ def quality(
     models: Sequence[Path],
     sources: Sequence[str],
     re_estimate: bool,
+    spoil: bool,
     out: Path | None,
     as_json: bool,
     **options: Any,
@@ -52,6 +54,9 @@ def quality(
 
     if models and (len(data) > 1 or not sources):
         raise click.UsageError("--model takes one DATA and at least one --quality")
+    if spoil and not models:
+        raise click.UsageError("--spoil needs pictures: name a recogniser with --model")
+    options = {"spoil": spoil, **options}
     found = _of_models(data[0], models, sources, re_estimate, **options) if models else _of_files(data, re_estimate)
     results, measures, notes = found
     alike = agreements(measures)
@@ -90,6 +95,7 @@ def _of_models(
     sources: Sequence[str],
     re_estimate: bool,
     *,
+    spoil: bool,
     detector: Path | None,
     images: Path | None,
     identities: Path | None,
@@ -99,15 +105,21 @@ def _of_models(
     backend: str | None,
     threads: int | None,
 ) -> Found:
+    from ..errors import InvalidData
     from ..evaluate.cache import Cache
-    from ..evaluate.data import open_data
+    from ..evaluate.data import ImageSet, open_data
     from ..evaluate.embeddings import embed_images
     from ..evaluate.quality import discard_all, pairs_of
+    from ..evaluate.spoiled import with_spoiled_copies
     from ..evaluate.verification import images_of
     from ..runtime.detector import Detector
     from ..runtime.embedder import Embedder
 
     data = open_data(path, images=images, identities=identities, aligned=aligned, strict=strict)
+    if spoil:
+        if not isinstance(data, ImageSet):
+            raise InvalidData(f"{path}: --spoil takes pictures with identities, not a list of pairs")
+        data = with_spoiled_copies(data)
     pictures = images_of(data)
     finder, cache = Detector(detector, threads=threads) if detector else None, None if no_cache else Cache()
     results: list[Discarding] = []

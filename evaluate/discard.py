@@ -85,6 +85,12 @@ class DiscardCurve:
         y = np.append(self.fnmr[inside], np.interp(most, self.discarded, self.fnmr))
         return float(np.sum(np.diff(x) * (y[1:] + y[:-1]) / 2))
 
+    def avoided(self, share: float) -> float:
+        """Share of all false non-matches that is among the pairs discarded up to a share of ``SHARES``; NaN if none."""
+        at = int(np.abs(self.discarded - share).argmin())
+        errors = self.fnmr * self.left
+        return float(1 - errors[at] / errors[0]) if errors[0] > 0 else float("nan")
+
     def normalised_area(self, most: float) -> float:
         """The area as a share of what it would be if discarding changed nothing; NaN if there is no error at all."""
         return self.area(most) / (float(self.fnmr[0]) * most) if self.fnmr[0] > 0 else float("nan")

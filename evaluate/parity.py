@@ -40,6 +40,7 @@ class Tolerance:
         box_iou: smallest IoU of two boxes that are the same face.
         landmarks_px: largest distance of a landmark, in pixels of the picture.
         score: largest difference of a face's score; so near to the threshold, one of the two may miss a face.
+        quality: largest difference of what a recogniser says of a face's quality, 0..1.
 
     """
 
@@ -48,12 +49,13 @@ class Tolerance:
     box_iou: float
     landmarks_px: float
     score: float
+    quality: float
 
 
 #: By precision. Those of float16 leave room for a mantissa of 11 bits through a hundred layers.
 TOLERANCES = {
-    "float32": Tolerance(cosine=0.99999, max_abs=1e-4, box_iou=0.999, landmarks_px=0.1, score=1e-4),
-    "float16": Tolerance(cosine=0.999, max_abs=2e-2, box_iou=0.98, landmarks_px=1.0, score=2e-2),
+    "float32": Tolerance(cosine=0.99999, max_abs=1e-4, box_iou=0.999, landmarks_px=0.1, score=1e-4, quality=1e-4),
+    "float16": Tolerance(cosine=0.999, max_abs=2e-2, box_iou=0.98, landmarks_px=1.0, score=2e-2, quality=2e-2),
 }
 
 
@@ -81,6 +83,7 @@ class Parity:
         faces: number of pictures.
         cosine: smallest cosine over faces (recognition) or output tensors (detection).
         max_abs: largest difference of an output element.
+        quality: largest difference of the quality, for recognisers that judge it; it is no part of the two above.
         box_iou, landmarks_px: worst over matched detections; None for recognisers.
         detections: number of faces that both found, on average; None for recognisers.
         failures: each tolerance that was broken, in words; empty if the export is proven.
@@ -93,6 +96,7 @@ class Parity:
     faces: int
     cosine: float = float("nan")
     max_abs: float = float("nan")
+    quality: float | None = None
     box_iou: float | None = None
     landmarks_px: float | None = None
     detections: int | None = None
@@ -156,19 +160,22 @@ def check_parity(
 
 
 def _compare_outputs(parity: Parity, ours: Outputs, theirs: Outputs) -> Parity:
-    """Smallest cosine (per picture and output) and largest difference over all outputs."""
-    cosines, differences = [], []
+    """Smallest cosine (per picture and output) and largest difference over all outputs; the quality's by itself."""
+    cosines, differences, quality = [], [], None
     for meaning, name in parity.artifact.contract.outputs.items():
         a = np.asarray(ours[name], np.float64).reshape(parity.faces, -1)
         b = np.asarray(theirs[meaning], np.float64).reshape(parity.faces, -1)
         if a.shape != b.shape:
             failure = f"output {name!r} has {a.shape[1]} values for a picture, the original {b.shape[1]}"
             return replace(parity, failures=(failure,))
+        if meaning == "quality":  # a number has no direction, and is not to be mixed with elements of embeddings
+            quality = float(np.max(np.abs(a - b)))
+            continue
         norms = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
         cosines.append(np.min((a * b).sum(1) / norms))
         differences.append(np.max(np.abs(a - b)))
-    parity = replace(parity, cosine=float(np.min(cosines)), max_abs=float(np.max(differences)))
-    if not np.isfinite([parity.cosine, parity.max_abs]).all():
+    parity = replace(parity, cosine=float(np.min(cosines)), max_abs=float(np.max(differences)), quality=quality)
+    if not np.isfinite([parity.cosine, parity.max_abs, quality or 0.0]).all():
         return replace(parity, failures=("an output is NaN or infinite",))
     return parity
 
@@ -180,6 +187,8 @@ def _judge_embeddings(parity: Parity) -> Parity:
         failures.append(f"cosine {parity.cosine:.7f} < {allowed.cosine}")
     if not parity.max_abs <= allowed.max_abs:
         failures.append(f"largest difference {parity.max_abs:.1e} > {allowed.max_abs:.0e}")
+    if parity.quality is not None and not parity.quality <= allowed.quality:
+        failures.append(f"quality {parity.quality:.1e} apart > {allowed.quality:.0e}")
     return replace(parity, failures=tuple(failures))
 
 

@@ -9,7 +9,7 @@ try:
 except ModuleNotFoundError as e:
     raise MissingExtra("torch", "export", "build networks") from e
 
-from . import facelivt, facelivtv2, mobilefacenet, mos  # noqa: F401  (importing a family registers its networks)
+from . import facelivt, facelivtv2, mobilefacenet, mos, recognizability  # noqa: F401  (importing a family registers its networks)
 from .checkpoint import save_weights
 from .count import macs, parameters
 from .layout import channels_last

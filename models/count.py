@@ -16,9 +16,10 @@ def macs(model: nn.Module, input_size: tuple[int, int]) -> int:
     """Multiply-accumulates of convolutions and matrix products for one RGB picture of ``input_size`` = (height, width).
 
     PyTorch counts a multiply-accumulate as two operations; the literature on faces mixes both under one word, so
-    pocketface always says MACs. Element-wise work is not counted.
+    pocketface always says MACs. Element-wise work is not counted. What a recogniser says of quality beside the
+    embedding is.
     """
     example = next(model.parameters()).new_zeros(1, 3, *input_size)
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
-        model(example)
+        getattr(model, "judged", model)(example)
     return int(counter.get_total_flops()) // 2

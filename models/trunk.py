@@ -78,9 +78,17 @@ class FaceLiVT(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, 3, 112, 112) -> (B, embedding_size)."""
+        return self.embed(self.last_map(x))
+
+    def last_map(self, x: Tensor) -> Tensor:
+        """(B, 3, 112, 112) -> (B, dims[-1], 4, 4)."""
         for embed, stage in zip(self.patch_embedds, self.stages, strict=True):
             x = stage(embed(x))
-        return self.head(self.pre_head(x).flatten(1))  # type: ignore[no-any-return]
+        return x
+
+    def embed(self, last: Tensor) -> Tensor:
+        """(B, dims[-1], 4, 4) -> (B, embedding_size)."""
+        return self.head(self.pre_head(last).flatten(1))  # type: ignore[no-any-return]
 
 
 def repmix(channels: int) -> RepConv:

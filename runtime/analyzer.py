@@ -17,9 +17,15 @@ from .embedding import Embedding, compare
 
 @dataclass(frozen=True, eq=False)
 class Face(DetectedFace):
-    """A detected face and its embedding, for :func:`pocketface.compare`."""
+    """A detected face and what the recogniser says of it.
+
+    Attributes:
+        embedding: for :func:`pocketface.compare`.
+        quality: how far the face can be recognised, 0..1; None from a recogniser that does not judge.
+    """
 
     embedding: Embedding
+    quality: float | None = None
 
 
 class FaceAnalyzer:
@@ -47,10 +53,11 @@ class FaceAnalyzer:
             UnsupportedModel: an engine fails, or answers NaN.
         """
         found = self.detector.detect(image, score_threshold=score_threshold, max_faces=max_faces)
-        vectors = self.embedder.embed([self.embedder.align(image, face.landmarks) for face in found])
+        vectors, judged = self.embedder.judge([self.embedder.align(image, face.landmarks) for face in found])
+        qualities = [None] * len(found) if judged is None else judged.tolist()
         return [
-            Face(face.box, face.score, face.landmarks, face.rotation, self.embedder.embedding(vector))
-            for face, vector in zip(found, vectors, strict=True)
+            Face(face.box, face.score, face.landmarks, face.rotation, self.embedder.embedding(vector), quality)
+            for face, vector, quality in zip(found, vectors, qualities, strict=True)
         ]
 
     def decide(self, a: Face, b: Face) -> Decision:

@@ -81,15 +81,33 @@ class Embedder:
             InvalidImage: crops of another shape or type.
             UnsupportedModel: the engine fails, or answers NaN or zeros.
         """
-        vectors = self.raw(crops)
+        return self.judge(crops)[0]
+
+    def judge(
+        self, crops: NDArray[np.uint8] | list[NDArray[np.uint8]]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
+        """Embed aligned crops and say how far each can be recognised, in one run of the network.
+
+        Returns:
+            Embeddings as :meth:`embed` has them, and ``(N,) float32`` quality in 0..1, higher is better; None from a
+            network that does not judge.
+
+        Raises:
+            InvalidImage: crops of another shape or type.
+            InvalidContract: the file gives outputs of another shape than its contract says.
+            UnsupportedModel: the engine fails, or answers NaN or zeros.
+        """
+        vectors, quality = self._run(crops)
         self._session.require_finite("embedding", vectors)
         lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
         if not lengths.all():
             raise UnsupportedModel(
                 f"{self.artifact.path}: an embedding of zeros, which has no direction; its weights are damaged"
             )
+        if quality is not None:
+            self._session.require_finite("quality", quality)
         unit: NDArray[np.float32] = vectors / lengths  # even what the graph normalised: float16 is off by 1e-3
-        return unit
+        return unit, quality
 
     def raw(self, crops: NDArray[np.uint8] | list[NDArray[np.uint8]]) -> NDArray[np.float32]:
         """What the network itself answers for crops as :meth:`embed` takes them: of any length, and NaN where it fails.
@@ -103,9 +121,19 @@ class Embedder:
             InvalidImage: crops of another shape or type.
             UnsupportedModel: the engine fails.
         """
+        return self._run(crops)[0]
+
+    def _run(
+        self, crops: NDArray[np.uint8] | list[NDArray[np.uint8]]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
+        """``(N, D)`` and, from a network that judges, ``(N,)``, as the engine gives them."""
         batch = self._checked(crops)
-        parts = [self._answer(batch[i : i + _AT_ONCE]) for i in range(0, len(batch), _AT_ONCE)]
-        return np.concatenate([np.empty((0, self._session.task.embedding_size), np.float32), *parts])
+        answers = [self._answer(batch[i : i + _AT_ONCE]) for i in range(0, len(batch), _AT_ONCE)]
+        empty = np.empty((0, self.task.embedding_size), np.float32)
+        vectors = np.concatenate([empty, *(vector for vector, _ in answers)])
+        if "quality" not in self.contract.outputs:
+            return vectors, None
+        return vectors, np.concatenate([empty[:, 0], *(quality for _, quality in answers)])
 
     def _checked(self, crops: NDArray[np.uint8] | list[NDArray[np.uint8]]) -> NDArray[np.uint8]:
         try:
@@ -121,9 +149,12 @@ class Embedder:
             raise InvalidImage(f"expected crops uint8 {wanted}, got {batch.dtype} {batch.shape}; use align()")
         return batch
 
-    def _answer(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
-        vectors = self._session.run(crops)["embedding"]
-        if vectors.shape != (len(crops), self._session.task.embedding_size):
-            wanted = f"({len(crops)}, {self._session.task.embedding_size})"
+    def _answer(self, crops: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        answer = self._session.run(crops)
+        vectors, quality = answer["embedding"], answer.get("quality", np.empty(len(crops), np.float32))
+        if vectors.shape != (len(crops), self.task.embedding_size):
+            wanted = f"({len(crops)}, {self.task.embedding_size})"
             raise InvalidContract(f"{self.artifact.path}: an embedding of shape {vectors.shape}, expected {wanted}")
-        return vectors
+        if quality.size != len(crops):
+            raise InvalidContract(f"{self.artifact.path}: quality of shape {quality.shape}, expected one for each crop")
+        return vectors, quality.reshape(-1)

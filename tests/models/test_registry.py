@@ -18,6 +18,7 @@ COSTS = {
     "facelivt_m_sa": (14.344, 14.306, 565),
     "facelivtv2_xs": (2.994, 2.970, 88),
     "facelivtv2_xs_local": (2.994, 2.970, 88),
+    "facelivtv2_xs_ri": (3.013, 2.988, 88),
     "facelivtv2_s": (4.654, 4.621, 176),
     "facelivtv2_m": (7.057, 7.018, 254),
     "facelivtv2_l": (8.869, 8.825, 329),
