@@ -46,4 +46,8 @@ class Ranks:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self.count > 1 and dist.is_initialized():
+            if kind is None:
+                # The first rank may still be writing. And torch 2.13 hangs where a group ends in the very moment after
+                # its last exchange: its thread still wants Python's lock, which is held by who waits for the thread.
+                dist.barrier()
             dist.destroy_process_group()

@@ -18,9 +18,10 @@ MARGIN = 0.2
 
 
 def triplet_loss(embedding: Tensor, label: Tensor, margin: float = MARGIN) -> Tensor:
-    """``mean([|a - p|^2 - |a - n|^2 + margin]_+)`` over all anchors and positives that have a semi-hard negative.
+    """``mean([|a - p|^2 - |a - n|^2 + margin]_+)`` over all anchors and positives of the batch.
 
-    Of the negatives farther from the anchor than the positive is, but by less than the margin, the nearest is taken.
+    Of the negatives farther from the anchor than the positive is, but by less than the margin, the nearest is taken;
+    a pair that has none adds 0.
 
     Args:
         embedding: (B, D), any length.
@@ -28,7 +29,7 @@ def triplet_loss(embedding: Tensor, label: Tensor, margin: float = MARGIN) -> Te
         margin: squared Euclidean.
 
     Returns:
-        The loss; 0 if there is no such triplet.
+        The loss; 0 if there is no triplet.
     """
     return _over_triplets(embedding, embedding, label, label, margin)
 
@@ -57,7 +58,7 @@ def _over_triplets(anchor: Tensor, other: Tensor, label: Tensor, other_label: Te
     far = distance[who].masked_fill(same[who], math.inf)  # (P, M), to negatives
     far = far.masked_fill(far <= near, math.inf).amin(1, keepdim=True)
     hinge = (near - far + margin).clamp_min(0)  # 0 where no negative is farther, or none within the margin
-    return hinge.sum() / (hinge > 0).sum().clamp_min(1)
+    return hinge.sum() / max(len(hinge), 1)
 
 
 class TripletHead(nn.Module):

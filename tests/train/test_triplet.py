@@ -21,8 +21,7 @@ def by_loop(anchor: np.ndarray, other: np.ndarray, label: list[int], other_label
             near = ((x - y) ** 2).sum()
             far = [((x - z) ** 2).sum() for n, z in enumerate(b) if other_label[n] != label[i]]
             semi_hard = [d for d in far if near < d < near + margin]
-            if semi_hard:
-                losses.append(near - min(semi_hard) + margin)
+            losses.append(near - min(semi_hard) + margin if semi_hard else 0.0)
     return float(np.mean(losses)) if losses else 0.0
 
 
