@@ -15,6 +15,9 @@ from .holdout import held_out
 from .light import disturbed
 from .scenes import Scene, SceneStore
 
+#: Scales of the pictures in mosaics: those that the feedback asks for have small faces, the others have many.
+SMALL, DENSE = 0.5, 0.75
+
 
 class Batches:
     """Draws scenes, and crops them.
@@ -25,6 +28,7 @@ class Batches:
         side: of a crop.
         shares: how often a crop is of each source; sources that are not named share what is left, by their size.
         feedback: what the losses ask for; None for none.
+        dense: share of crops that are mosaics anyway: four times the faces at the same cost.
         seed: of all randomness.
         rank: of this process among all that train.
     """
@@ -36,11 +40,12 @@ class Batches:
         side: int,
         shares: Mapping[str, float],
         feedback: Feedback | None = None,
+        dense: float = 0.0,
         seed: int = 0,
         rank: int = 0,
     ) -> None:
         self._store, self._size, self._side = store, size, side
-        self._feedback, self._seed, self._rank = feedback, seed, rank
+        self._feedback, self._dense, self._seed, self._rank = feedback, dense, seed, rank
         self._open = np.flatnonzero([not held_out(name) for name in store.names])
         self._weights = _weights(np.array(store.sources)[self._open], shares)
 
@@ -51,8 +56,9 @@ class Batches:
         return collate([self._crop(rng, small) for _ in range(self._size)])
 
     def _crop(self, rng: np.random.Generator, small: bool) -> Scene:
-        scenes = [self._store[int(i)] for i in rng.choice(self._open, 4 if small else 1, p=self._weights)]
-        crop = mosaic(scenes, self._side, rng) if small else random_crop(scenes[0], self._side, rng)
+        zoom = SMALL if small else DENSE if rng.random() < self._dense else None
+        scenes = [self._store[int(i)] for i in rng.choice(self._open, 4 if zoom else 1, p=self._weights)]
+        crop = mosaic(scenes, self._side, rng, zoom) if zoom else random_crop(scenes[0], self._side, rng)
         crop = mirror(crop) if rng.random() < 0.5 else crop
         if self._feedback is not None:
             crop = self._feedback.pasted(crop, rng)

@@ -120,8 +120,8 @@ def _array(*values: float) -> NDArray[np.float32]:
     return np.array(values, np.float32)
 
 
-def mosaic(scenes: list[Scene], size: int, rng: np.random.Generator) -> Scene:
-    """Four pictures at half the scale, two by two: the small faces that the loss sees too few of.
+def mosaic(scenes: list[Scene], size: int, rng: np.random.Generator, zoom: float = 0.5) -> Scene:
+    """Four pictures, two by two, by default at half the scale: the small faces that the loss sees too few of.
 
     Source: Stitcher (arXiv 2004.12432), which MOS's feedback picks up.
     """
@@ -129,7 +129,7 @@ def mosaic(scenes: list[Scene], size: int, rng: np.random.Generator) -> Scene:
     canvas, parts = np.zeros((size, size, 3), np.uint8), []
     for i, one in enumerate(scenes):
         x, y = i % 2 * half, i // 2 * half
-        part = random_crop(one, half, rng, zoom=0.5)
+        part = random_crop(one, half, rng, zoom)
         canvas[y : y + half, x : x + half] = part.image
         parts.append(part.moved(part.image, 1.0, x, y))
     joined = {key: np.concatenate([getattr(part, key) for part in parts]) for key in _FACE}

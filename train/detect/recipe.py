@@ -39,6 +39,7 @@ class Detect(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         shares: of crops by source; sources that are not named share what is left.
         worth: of the tasks, see :class:`pocketface.train.detect.losses.Uncertainty`.
         feedback: whether the losses ask for mosaics and for pasted false detections.
+        dense: share of crops that are mosaics anyway, see :class:`pocketface.train.detect.batches.Batches`.
         compiled: whether torch compiles the network: minutes at the start, then a quarter less time on a CPU.
         summary: a line for a listing.
     """
@@ -50,6 +51,7 @@ class Detect(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     shares: Mapping[str, Weight] = msgspec.field(default_factory=lambda: dict(SHARES))
     worth: Mapping[str, Weight] = msgspec.field(default_factory=lambda: dict(WORTH))
     feedback: bool = True
+    dense: Annotated[float, msgspec.Meta(ge=0.0, le=1.0)] = 0.5
     compiled: bool = False
     summary: str = ""
 
@@ -105,9 +107,8 @@ def train_detector(
         load_weights(network, weights)
     learner, ranks = Learner(network, recipe.worth, compiled=recipe.compiled), Ranks.from_environment()
     feedback = learner.feedback if recipe.feedback else None
-    shown = Batches(
-        SceneStore(scenes), recipe.batch, recipe.side, recipe.shares, feedback, recipe.settings.seed, ranks.index
-    )
+    store, seed = SceneStore(scenes), recipe.settings.seed
+    shown = Batches(store, recipe.batch, recipe.side, recipe.shares, feedback, recipe.dense, seed, ranks.index)
     if ranks.first:
         with atomic(out / "recipe.json") as temporary:
             temporary.write_bytes(msgspec.json.format(msgspec.json.encode(recipe), indent=2) + b"\n")
