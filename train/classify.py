@@ -76,15 +76,15 @@ class Classification:
         if frontness is not None and len(frontness) != len(roster.numbers):
             raise ValueError(f"frontness of {len(frontness)} crops for a roster of {len(roster.numbers)}")
         self.network: nn.Module = Classifier(backbone, head, terms)
-        self._backbone, self._head, self._roster = backbone, head, roster
+        self._backbone, self._head, self.roster = backbone, head, roster
         self._augmentation, self._frontness = augmentation, frontness
 
     def batch(self, step: int) -> dict[str, Tensor]:
         """``image`` (B, 3, 112, 112) float32 in -1..1, ``label`` (B,) and, where it is known, ``frontness`` (B,)."""
-        chosen, deck = self._roster.draw(step), self._roster.deck
+        chosen, deck = self.roster.draw(step), self.roster.deck
         rng = np.random.default_rng([deck.seed, deck.rank, step, 1])
-        crops = [augment(deck.crop(int(i)), self._augmentation, rng) for i in self._roster.numbers[chosen]]
-        batch = {"image": to_input(np.stack(crops)), "label": torch.from_numpy(self._roster.labels[chosen])}
+        crops = [augment(deck.crop(int(i)), self._augmentation, rng) for i in self.roster.numbers[chosen]]
+        batch = {"image": to_input(np.stack(crops)), "label": torch.from_numpy(self.roster.labels[chosen])}
         if self._frontness is not None:
             batch["frontness"] = torch.from_numpy(self._frontness[chosen].astype(np.float32))
         return batch
@@ -105,7 +105,7 @@ class Classification:
         if not isinstance(self._head, MarginHead | PartialFC):
             raise TypeError(f"a {type(self._head).__name__} has no centres")
         centres = self._head.centres.detach().float().cpu().numpy()
-        return clean(embed_roster(self._backbone, self._roster), self._roster.labels, centres, max_angle_deg)
+        return clean(embed_roster(self._backbone, self.roster), self.roster.labels, centres, max_angle_deg)
 
 
 @torch.no_grad()

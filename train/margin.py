@@ -12,15 +12,14 @@ more than 1 below 76 degrees and less beyond; for CosFace it is 1, and both code
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
+import msgspec
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 
-@dataclass(frozen=True)
-class Margin:
+class Margin(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """How much harder the true class is made.
 
     Attributes:
