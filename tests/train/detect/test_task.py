@@ -55,9 +55,10 @@ def test_it_learns_a_drawn_scene(learner: Learner) -> None:
     torch.set_num_threads(1)
     shown = [face_at(20, 30, 40), face_at(10, 10, 80)]
     batch = collate(shown)
-    optimizer = torch.optim.AdamW(learner.parameters(), 4e-3)
+    optimizer = torch.optim.AdamW(learner.parameters(), 8e-3)
     first: dict[str, float] = {}
-    for _ in range(70):
+    for step in range(90):
+        optimizer.param_groups[0]["lr"] = 8e-3 * (1 - step / 90)
         losses = learner(batch)
         first = first or {name: float(loss.detach()) for name, loss in losses.items()}
         optimizer.zero_grad()
