@@ -70,6 +70,11 @@ class Parts:
         return _MAGIC.join(span() for span in self.spans)
 
 
+def holds_records(path: Path) -> bool:
+    """Whether :func:`open_rec` is the one to open a path."""
+    return path.suffix == ".rec" or (path / "train.rec").is_file()
+
+
 def open_rec(path: Path, *, strict: bool = False) -> ImageSet:
     """Open the pictures of a ``.rec``; its ``.idx`` stands beside it.
 

@@ -13,7 +13,7 @@ from PIL import Image
 
 from pocketface.errors import InvalidData, InvalidImage
 from pocketface.train.crops import open_crops, pack_crops
-from pocketface.train.rec import open_rec
+from pocketface.train.rec import holds_records, open_rec
 
 MAGIC = bytes.fromhex("0a23d7ce")
 
@@ -79,6 +79,9 @@ def test_a_set_is_read_with_its_people(tmp_path: Path) -> None:
     for i, sample in enumerate(images.samples, 1):
         assert np.array_equal(sample.read(), np.asarray(Image.open(io.BytesIO(picture(i)))))
     assert open_rec(tmp_path).fingerprint == images.fingerprint
+    assert holds_records(tmp_path)
+    assert holds_records(tmp_path / "train.rec")
+    assert not holds_records(tmp_path / "train.idx")
 
 
 def test_it_packs_into_crops_as_a_folder_does(tmp_path: Path) -> None:
