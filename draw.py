@@ -16,18 +16,20 @@ if TYPE_CHECKING:
 Picture = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
 GREEN, ORANGE = (64, 200, 120), (255, 150, 40)
+_DEEP = (0, 82, 147)
 AXES = ((230, 70, 70), (70, 200, 90), (70, 120, 240))  # to the side, through the crown, along the nose
 
 
 def draw_faces(image: Picture, faces: Sequence[DetectedFace], color: tuple[int, int, int] = GREEN) -> Picture:
-    """A copy of ``(H, W, 3) uint8`` RGB with box, score, landmarks and head axes of each face."""
+    """A copy of ``(H, W, 3) uint8`` RGB with box, landmarks, head axes and quality, or else score, of each face."""
     canvas = Image.fromarray(image)
     pen = ImageDraw.Draw(canvas)
     width = max(1, round(max(image.shape[:2]) / 400))
     for face in faces:
         x1, y1, x2, y2 = (float(v) for v in face.box)
         pen.rectangle((min(x1, x2), min(y1, y2), max(x1, x2), max(y1, y2)), outline=color, width=width)
-        pen.text((x1 + 2 * width, y1 + width), f"{face.score:.2f}", fill=color)
+        told = getattr(face, "quality", None)
+        pen.text((x1 + 2 * width, y1 + width), f"{face.score if told is None else told:.2f}", fill=color)
         for x, y in face.landmarks:
             pen.ellipse((x - 2 * width, y - 2 * width, x + 2 * width, y + 2 * width), fill=ORANGE)
         if face.rotation is not None:
@@ -44,6 +46,25 @@ def contact_sheet(pictures: Sequence[Picture], columns: int = 12, gap: int = 4) 
         y, x = (i // columns) * (height + gap), (i % columns) * (width + gap)
         sheet[y : y + height, x : x + width] = picture
     return sheet
+
+
+def similarity_matrix(thumbnails: Sequence[Picture], cosines: Floats, cell: int = 56) -> Picture:
+    """The cosines ``(N, N)`` of N pictures as a table with the pictures at its edges; darker is more alike."""
+    count = len(thumbnails)
+    sheet = Image.new("RGB", ((count + 1) * cell,) * 2, "white")
+    pen = ImageDraw.Draw(sheet)
+    for i, thumbnail in enumerate(thumbnails, 1):
+        small = Image.fromarray(thumbnail).resize((cell - 2, cell - 2))
+        sheet.paste(small, (i * cell + 1, 1))
+        sheet.paste(small, (1, i * cell + 1))
+    for (i, j), cosine in np.ndenumerate(cosines):
+        x, y = (j + 1) * cell, (i + 1) * cell
+        depth = min(1.0, max(0.0, float(cosine)))
+        fill = tuple(round(255 + (dark - 255) * depth) for dark in _DEEP)
+        pen.rectangle((x + 1, y + 1, x + cell - 2, y + cell - 2), fill=fill)
+        ink = "white" if depth > 0.5 else "black"
+        pen.text((x + cell / 2, y + cell / 2), f"{cosine:.2f}", fill=ink, anchor="mm")
+    return np.asarray(sheet)
 
 
 def encode(image: Picture, format: str = "PNG") -> bytes:

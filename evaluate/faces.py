@@ -22,6 +22,7 @@ from ..runtime.images import load_image
 from ..runtime.preprocess import letterbox
 
 BUNDLED = Path(__file__).parent / "faces"
+PEOPLE = Path(__file__).parent / "people"
 #: Fewest faces that parity may be judged on.
 FEWEST = 48
 
@@ -75,6 +76,15 @@ def load_portraits(folder: Path) -> tuple[Portrait, ...]:
         Portrait(name, load_image(folder / name), np.array(face.landmarks), np.array(face.box))
         for name, face in sorted(found.items())
     )
+
+
+def bundled_people() -> tuple[tuple[str, Image], ...]:
+    """Five generated people, three pictures of 256 x 256 of each: ``(name, picture)``.
+
+    The name ends in the person's letter and the picture's number: ``person_a_2``. The second shows the person in
+    another pose, the third in another light.
+    """
+    return tuple((file.stem, load_image(file)) for file in sorted(PEOPLE.glob("*.jpg")))
 
 
 def inputs_for(contract: ModelContract, portraits: Sequence[Portrait]) -> Image:

@@ -135,6 +135,7 @@ def test_the_wheel_holds_the_package_and_nothing_else(archives: tuple[Path, Path
         "py.typed",
         "report.html.j2",
         "evaluate/faces/landmarks.json",
+        *(f"evaluate/people/person_{who}_{i}.jpg" for who in "abcde" for i in (1, 2, 3)),
         "weights/manifest.json",
         *(f"weights/{one.file}" for one in list_bundled()),
         *(f"weights/{one.card.name}" for one in list_bundled()),

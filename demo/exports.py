@@ -1,4 +1,4 @@
-"""The whole way in one run: build, fold, export, run and prove the default models, and report on it with pictures."""
+"""Export models to every format and show what came out."""
 
 from __future__ import annotations
 
@@ -8,23 +8,21 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .artifact import Artifact
-from .bench.timing import median_ms
-from .draw import ORANGE, contact_sheet, draw_faces, encode
-from .evaluate.faces import bundled_portraits, inputs_for
-from .evaluate.table import PARITY_COLUMNS, parity_row
-from .export import Exported, build_model, export_model
-from .export.quiet import quiet
-from .report import Column, Picture, Report, Row, Section, artifact_section
-from .runtime.backends import open_backend
-from .runtime.detector import Detector
-from .runtime.preprocess import to_tensor
+from ..artifact import Artifact
+from ..bench.timing import median_ms
+from ..draw import ORANGE, contact_sheet, draw_faces, encode
+from ..evaluate.faces import bundled_portraits, inputs_for
+from ..evaluate.table import PARITY_COLUMNS, parity_row
+from ..export import Exported, build_model, export_model
+from ..export.quiet import quiet
+from ..report import Column, Picture, Row, Section
+from ..runtime.backends import open_backend
+from ..runtime.detector import Detector
+from ..runtime.preprocess import to_tensor
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-#: The bundled detector and recogniser.
-DEFAULTS = ("mos_xs", "facelivtv2_xs")
 FORMATS = ("onnx", "tflite", "coreml")
 #: An interpreter checks answers; how long it takes says nothing about the engine it stands for.
 NOT_TIMED = ("mil",)
@@ -44,19 +42,12 @@ COLUMNS = (
 )
 
 
-def run_demo(folder: Path, console: Console, models: Sequence[str] = DEFAULTS) -> Report:
-    """Export every model to every format into ``folder`` and return the report.
-
-    Raises:
-        ParityError: an export departs from its original.
-        OutputError: the folder cannot be written to.
-
-    """
+def export_all(folder: Path, console: Console, models: Sequence[str]) -> list[Exported]:
+    """Export every model to every format into ``folder``, each file proven, with a bar that shows how far it is."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     look = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     exports: list[Exported] = []
-    rows: list[Row] = []
     with Progress(*look, console=console) as bar:
         task = bar.add_task("", total=4 * len(models))  # ONNX, TFLite, and two precisions of Core ML
 
@@ -65,21 +56,19 @@ def run_demo(folder: Path, console: Console, models: Sequence[str] = DEFAULTS) -
 
         for name in models:
             for one in export_model(build_model(name), folder, formats=FORMATS, progress=tell):
-                tell(f"timing {one.artifact.path.name}")
-                rows.append(_row(one))
                 exports.append(one)
                 bar.advance(task)
-    artifacts = [one.artifact for one in exports]
-    sections = [
-        Section(title="Exports", columns=COLUMNS, rows=rows, notes=_notes(exports)),
-        artifact_section(artifacts),
-    ]
-    return Report(
-        title="From torch to ONNX, TFLite and Core ML",
-        summary=f"Built, folded, exported and run: {', '.join(models)}; every file was compared with torch on "
-        f"{exports[0].parity.faces} pictures of faces.",
-        sections=[*sections, Section(title="Faces", notes=_picture_notes(artifacts), pictures=_pictures(artifacts))],
-    )
+    return exports
+
+
+def exports_section(exports: Sequence[Exported]) -> Section:
+    """A row for every file: its size, how near it is to the original, how fast it is."""
+    return Section(title="Exports", columns=COLUMNS, rows=[_row(one) for one in exports], notes=_notes(exports))
+
+
+def pictures_section(artifacts: Sequence[Artifact]) -> Section:
+    """What untrained networks see and mark."""
+    return Section(title="Faces", notes=_picture_notes(artifacts), pictures=_pictures(artifacts))
 
 
 def _row(one: Exported) -> Row:
