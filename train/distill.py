@@ -35,19 +35,50 @@ def relational_loss(student: Tensor, target: Tensor) -> Tensor:
     return F.mse_loss(said[apart], wanted[apart])
 
 
+def similarity_loss(student: Tensor, target: Tensor, bank: Tensor, scale: float = 12.0) -> Tensor:
+    """How differently a crop is likened to a bank of other crops: ``KL(teacher || student) / scale``.
+
+    With the cosine alone a student that is not sure answers the mean of all faces, and everyone resembles everyone;
+    here that costs, for its own target must be nearer than thousands of others.
+
+    Args:
+        student: (B, D) embeddings.
+        target: (B, D) of the same crops by the teacher, length 1.
+        bank: (K, D) the teacher's of other crops, length 1.
+        scale: of the cosines before the softmax, the inverse of a temperature.
+
+    Source: SEED, arXiv 2101.04731, with the bank drawn anew at each step.
+    """
+    bank = torch.cat([target, bank])
+    said, wanted = (torch.log_softmax(scale * x @ bank.T, 1) for x in (F.normalize(student), target))
+    return F.kl_div(said, wanted, log_target=True, reduction="batchmean") / scale
+
+
 class Student(nn.Module):
     """A recogniser with the losses that teach it."""
 
-    def __init__(self, backbone: nn.Module, relational: float) -> None:
+    def __init__(self, backbone: nn.Module, relational: float, similarity: float) -> None:
         super().__init__()
         self.backbone = quicken(backbone)
-        self.relational = relational
+        self.relational, self.similarity = relational, similarity
 
     def forward(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """``image`` (B, 3, 112, 112) in -1..1 and ``target`` (B, D) to the losses."""
-        said = self.backbone(batch["image"].contiguous(memory_format=torch.channels_last)).float()
-        cosine, relational = cosine_loss(said, batch["target"]), relational_loss(said, batch["target"])
-        return {"loss": cosine + self.relational * relational, "cosine": cosine, "relational": relational}
+        """``image`` (B, 3, 112, 112) in -1..1, ``target`` (B, D) and ``bank`` (K, D) to the losses."""
+        said, target = (
+            self.backbone(batch["image"].contiguous(memory_format=torch.channels_last)).float(),
+            batch["target"],
+        )
+        losses = {"cosine": cosine_loss(said, target)}
+        with torch.autocast(said.device.type, enabled=False):
+            if self.relational:
+                losses["relational"] = relational_loss(said, target)
+            if self.similarity:
+                losses["similarity"] = similarity_loss(said, target, batch["bank"])
+        weights = {"cosine": 1.0, "relational": self.relational, "similarity": self.similarity}
+        return {
+            "loss": sum((weights[name] * loss for name, loss in losses.items()), torch.zeros_like(losses["cosine"])),
+            **losses,
+        }
 
 
 class Distillation:
@@ -59,6 +90,8 @@ class Distillation:
         targets: ``(len(deck), D) float32``, what the student shall say of each.
         augmentation: of the student's crops.
         relational: weight of :func:`relational_loss` beside :func:`cosine_loss`.
+        similarity: weight of :func:`similarity_loss` beside it.
+        bank: number of other crops in the latter.
     """
 
     def __init__(
@@ -68,16 +101,21 @@ class Distillation:
         targets: NDArray[np.float32],
         augmentation: Augmentation,
         relational: float = 1.0,
+        similarity: float = 0.0,
+        bank: int = 4096,
     ) -> None:
-        self.network: nn.Module = Student(backbone, relational)
+        self.network: nn.Module = Student(backbone, relational, similarity)
+        self._bank = min(bank, len(targets)) if similarity else 0
         self._backbone, self._deck, self._targets, self._augmentation = backbone, deck, targets, augmentation
 
     def batch(self, step: int) -> dict[str, Tensor]:
-        """``image`` (B, 3, 112, 112) float32 in -1..1 and ``target`` (B, D)."""
+        """``image`` (B, 3, 112, 112) float32 in -1..1, ``target`` (B, D) and ``bank`` (K, D)."""
         chosen = self._deck.draw(step)
         rng = np.random.default_rng([self._deck.seed, self._deck.rank, step, 1])
         crops = np.stack([augment(self._deck.crop(int(i)), self._augmentation, rng) for i in chosen])
-        return {"image": to_input(crops), "target": torch.from_numpy(self._targets[chosen])}
+        others = rng.choice(len(self._targets), self._bank, replace=False)
+        target, bank = (torch.from_numpy(self._targets[numbers]) for numbers in (chosen, others))
+        return {"image": to_input(crops), "target": target, "bank": bank}
 
     def weights(self) -> nn.Module:
         """The student alone."""

@@ -17,7 +17,7 @@ from pocketface.models import create_model
 from pocketface.runtime.align import align_face
 from pocketface.train.augment import SIDE, Augmentation, augment, warp
 from pocketface.train.crops import Deck, open_crops, pack_crops
-from pocketface.train.distill import Distillation, cosine_loss, relational_loss
+from pocketface.train.distill import Distillation, cosine_loss, relational_loss, similarity_loss
 from pocketface.train.loop import run
 from pocketface.train.settings import Settings
 from pocketface.train.speed import quicken
@@ -126,6 +126,22 @@ def test_losses_are_their_formulas():
     assert relational_loss(s, t).item() == pytest.approx(wanted)
 
 
+def test_the_similarity_to_a_bank_is_a_divergence():
+    rng = np.random.default_rng(2)
+    a, b, bank = (F.normalize(torch.from_numpy(rng.normal(size=(n, 6)))).numpy() for n in (4, 4, 30))
+    others = np.concatenate([b, bank])
+
+    def likeness(x):
+        weights = np.exp(9 * x @ others.T)
+        return weights / weights.sum(1, keepdims=True)
+
+    p, q = likeness(b), likeness(a)
+    wanted = (p * np.log(p / q)).sum(1).mean() / 9
+    said = similarity_loss(torch.from_numpy(a * 5), torch.from_numpy(b), torch.from_numpy(bank), scale=9)
+    assert said.item() == pytest.approx(wanted)
+    assert similarity_loss(torch.from_numpy(b), torch.from_numpy(b), torch.from_numpy(bank)).item() == pytest.approx(0)
+
+
 def test_teachers_together_have_the_mean_of_their_cosines():
     rng = np.random.default_rng(1)
     said = [F.normalize(torch.from_numpy(rng.normal(size=(9, d)).astype(np.float32))).numpy() for d in (6, 4)]
@@ -156,7 +172,7 @@ def test_quick_forms_compute_the_same(training):
 def test_a_student_learns_what_its_teacher_says(store, tmp_path):
     torch.manual_seed(0)
     targets = combine([F.normalize(torch.randn(24, 32)).numpy()], 512)
-    task = Distillation(create_model("facelivtv2_xs"), Deck([store], 8), targets, STILL)
+    task = Distillation(create_model("facelivtv2_xs"), Deck([store], 8), targets, STILL, similarity=1.0, bank=16)
     told = []
     run(task, Settings(steps=30, learning_rate=2e-3), tmp_path, progress=lambda step, losses: told.append(losses))
     assert told[0]["cosine"] > 0.9
