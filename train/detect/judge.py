@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...evaluate.detection.annotations import AnnotatedPicture
-from ...evaluate.detection.matching import match
+from ...evaluate.detection.details import Operation, operation
+from ...evaluate.detection.matching import Matching, match
 from ...evaluate.detection.precision import AveragePrecision, all_points
 from ...evaluate.detection.protocol import LOWEST
 from ...evaluate.detection.searched import Search
@@ -29,6 +30,8 @@ from .sources import PORTRAITS
 Find = Callable[[NDArray[np.uint8], float], Sequence[DetectedFace]]
 
 SIZE, SMALLEST = 320, 12.0
+#: Scores at which recall and precision are told.
+THRESHOLDS = (0.3, 0.4, 0.5)
 #: Least IoU of the box that is taken for a portrait's face.
 SAME_FACE = 0.3
 
@@ -57,9 +60,16 @@ class Portraits:
 
 @dataclass(frozen=True)
 class Judgement:
-    """All that is asked of a detector; ``precisions`` are over all sources first, then by source."""
+    """All that is asked of a detector.
+
+    Attributes:
+        precisions: over all sources first, then by source.
+        operations: what is found and what is wrong at each of the ``THRESHOLDS``, over all sources.
+        portraits: landmarks and pose.
+    """
 
     precisions: tuple[AveragePrecision, ...]
+    operations: tuple[Operation, ...]
     portraits: Portraits
 
 
@@ -69,12 +79,20 @@ def judge(find: Find, scenes: Iterable[Scene]) -> Judgement:
     searches = [(one.source, _search(find, one)) for one in held if one.source != PORTRAITS]
     sources = ["all", *sorted({source for source, _ in searches})]
     precisions = tuple(_precision(name, [s for source, s in searches if name in ("all", source)]) for name in sources)
-    return Judgement(precisions, _portraits([(one, _best(find, one)) for one in held if one.source == PORTRAITS]))
+    everywhere = [search for _, search in searches]
+    matchings = [_matching(search) for search in everywhere]
+    operations = tuple(operation(everywhere, matchings, threshold) for threshold in THRESHOLDS)
+    return Judgement(
+        precisions, operations, _portraits([(one, _best(find, one)) for one in held if one.source == PORTRAITS])
+    )
 
 
 def _precision(name: str, searches: Sequence[Search]) -> AveragePrecision:
-    matchings = [match(s.boxes, s.picture.boxes, s.picture.ignore) for s in searches]
-    return all_points(searches, matchings, name)
+    return all_points(searches, [_matching(search) for search in searches], name)
+
+
+def _matching(search: Search) -> Matching:
+    return match(search.boxes, search.picture.boxes, search.picture.ignore)
 
 
 def _search(find: Find, one: Scene) -> Search:

@@ -70,6 +70,8 @@ def table(judgements: dict[str, Judgement]) -> str:
         for ap in found.precisions:
             span = f"{ap.low:.4f} to {ap.high:.4f}"
             lines.append(f"  AP@0.5 {ap.subset:<14}{ap.ap:.4f} ({span}) on {ap.faces} faces in {ap.pictures} pictures")
+        for at in found.operations:
+            lines.append(f"  score >= {at.threshold}: recall {at.recall:.3f}, precision {at.precision:.3f}")
         one = found.portraits
         lines.append(
             f"  portraits: {one.found} of {one.portraits} found, NME {one.nme:.4f}, median {one.median_nme:.4f}"
