@@ -124,11 +124,12 @@ class PartialFC(nn.Module):
         (fade, fade_square), rate = BETAS, self.learning_rate(int(self.step))
         mean = self.mean[index].lerp(rows.grad, 1 - fade)
         square = self.square[index].mul(fade_square).addcmul(rows.grad, rows.grad, value=1 - fade_square)
-        count = (self.count[index] + 1).double()[:, None, None]
-        direction = mean / (1 - fade**count) / ((square / (1 - fade_square**count)).sqrt() + EPSILON)
-        self.centres[index] = (rows * (1 - rate * self.weight_decay) - rate * direction).to(rows.dtype)
-        self.mean[index], self.square[index] = mean, square
-        self.count[index] += 1
+        count = self.count[index] + 1
+        # Exact powers, and then no wider than the rows: these are much the larger.
+        full, full_square = ((1 - f ** count.double()).to(rows.dtype)[:, None, None] for f in BETAS)
+        direction = (mean / full).div_((square / full_square).sqrt_().add_(EPSILON))
+        self.centres[index] = rows.detach().mul_(1 - rate * self.weight_decay).sub_(direction, alpha=rate)
+        self.mean[index], self.square[index], self.count[index] = mean, square, count
         self.step += 1
         rows.grad = None
 
