@@ -31,7 +31,7 @@ class Gate:
         """Why a face is refused, in a few words; None if it may pass."""
         side = float(np.min(face.box[2:] - face.box[:2]))
         if not side >= self.side_px:
-            return f"too small: {side:.0f} px, expected at least {self.side_px:g} px"
+            return f"too small: {side:.1f} px, expected at least {self.side_px:g} px"
         if face.quality is not None and not face.quality >= self.quality:
             return f"too hard to recognise: quality {face.quality:.2f}, expected at least {self.quality:g}"
         return None

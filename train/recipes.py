@@ -23,6 +23,8 @@ class Distill(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
         settings: of the loop.
         batch: crops per process and step.
         relational: weight of the relational loss beside the cosine.
+        similarity: weight of the similarity to a bank of other crops beside it.
+        bank: number of crops in the bank.
         augmentation: of the student's crops.
         summary: a line for a listing.
     """
@@ -31,11 +33,45 @@ class Distill(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     settings: Settings
     batch: Annotated[int, msgspec.Meta(ge=2)] = 64
     relational: Weight = 1.0
+    similarity: Weight = 0.0
+    bank: Annotated[int, msgspec.Meta(ge=1)] = 4096
     augmentation: Augmentation = Augmentation()
     summary: str = ""
 
 
-Recipe = Distill
+class Recognizability(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag="recognizability"):
+    """The index of recognizability on a trained recogniser, which stays as it is. Prototypes are the teachers'.
+
+    Attributes:
+        network: name in the registry, of one with an index.
+        settings: of the loop.
+        batch: crops per process and step.
+        crops: at most so many of the data, drawn at random.
+        copies: of each, spoiled as ``augmentation`` says, beside the crop as it is.
+        ruined: share of the crops that is shown with nothing left to recognise as well.
+        epsilon, tau: of the index and of the diversion loss, see ``train.recognizability``.
+        diversion, attention: weights of these losses beside that of the index.
+        dropout: share of the features that is left out below the index.
+        augmentation: of the copies.
+        summary: a line for a listing.
+    """
+
+    network: str
+    settings: Settings
+    batch: Annotated[int, msgspec.Meta(ge=8)] = 256
+    crops: Annotated[int, msgspec.Meta(ge=2)] = 20_000
+    copies: Annotated[int, msgspec.Meta(ge=0)] = 2
+    ruined: Annotated[float, msgspec.Meta(gt=0.0, le=1.0)] = 0.1
+    epsilon: Annotated[float, msgspec.Meta(gt=0.0)] = 0.05
+    tau: Weight = 2.0
+    diversion: Weight = 0.02
+    attention: Weight = 1.0
+    dropout: Annotated[float, msgspec.Meta(ge=0.0, lt=1.0)] = 0.2
+    augmentation: Augmentation = Augmentation(spoil=0.85, worst=5.0)
+    summary: str = ""
+
+
+Recipe = Distill | Recognizability
 
 PRESETS: Mapping[str, Recipe] = {
     "distill_xs": Distill(
@@ -45,6 +81,11 @@ PRESETS: Mapping[str, Recipe] = {
         ),
         augmentation=Augmentation(spoil=0.15, worst=3.0),
         summary="FaceLiVTv2-XS from ONNX teachers, sized for two cores and two hours",
+    ),
+    "recognizability_xs": Recognizability(
+        network="facelivtv2_xs_ri",
+        settings=Settings(steps=2000, learning_rate=2e-3, warmup=100),
+        summary="the index of recognizability on a trained FaceLiVTv2-XS, ten minutes on one core",
     ),
 }
 
@@ -77,9 +118,10 @@ def recipe_from_json(text: str | bytes) -> Recipe:
         InvalidData: an unknown key or kind, or a value out of its range.
     """
     try:
-        return msgspec.json.decode(text, type=Recipe)
+        recipe: Recipe = msgspec.json.decode(text, type=Recipe)
     except (msgspec.DecodeError, UnicodeError) as e:
         raise InvalidData(f"not a recipe for training: {e}") from e
+    return recipe
 
 
 def change(recipe: Recipe, changes: Mapping[str, str]) -> Recipe:

@@ -18,9 +18,10 @@ from ..models.checkpoint import load_weights
 from ..runtime.embedder import Embedder
 from .crops import CropStore, Deck, pack_crops
 from .distill import Distillation
-from .loop import Progress, run
+from .judging import judging
+from .loop import Progress, Task, run
 from .ranks import Ranks
-from .recipes import Distill, Recipe, recipe_to_json
+from .recipes import Recipe, Recognizability, recipe_to_json
 from .teachers import combine, teach
 
 #: Told what is being done, and how much of it.
@@ -62,7 +63,7 @@ def train(
     stores = [_store(path, store, work) for path in data]
     ranks = Ranks.from_environment()
     deck = Deck(stores, recipe.batch, recipe.settings.seed, ranks.index, ranks.count)
-    task = _distillation(recipe, deck, teachers, weights, store, work)
+    task = _task(recipe, deck, ranks, teachers, weights, store, work)
     if ranks.first:
         with atomic(out / "recipe.json") as temporary:
             temporary.write_text(recipe_to_json(recipe))
@@ -76,21 +77,34 @@ def _store(path: Path, folder: Path, work: Work) -> CropStore:
     )
 
 
-def _distillation(
-    recipe: Distill, deck: Deck, teachers: Sequence[Path], weights: Path | None, folder: Path, work: Work
-) -> Distillation:
+def _task(
+    recipe: Recipe,
+    deck: Deck,
+    ranks: Ranks,
+    teachers: Sequence[Path],
+    weights: Path | None,
+    folder: Path,
+    work: Work,
+) -> Task:
+    targets = _targets(recipe, deck, teachers, folder, work)
+    torch.manual_seed(recipe.settings.seed)
+    network = create_model(recipe.network)
+    if isinstance(recipe, Recognizability):
+        return judging(recipe, network, weights, deck, targets, ranks, work)
+    if weights:
+        load_weights(network, weights)
+    return Distillation(network, deck, targets, recipe.augmentation, recipe.relational, recipe.similarity, recipe.bank)
+
+
+def _targets(recipe: Recipe, deck: Deck, teachers: Sequence[Path], folder: Path, work: Work) -> NDArray[np.float32]:
+    """What all teachers together say of each crop."""
     if not teachers:
-        raise InvalidData("a distillation needs a teacher: name an ONNX recogniser with --teacher")
+        raise InvalidData(f"{recipe.network} learns from a teacher: name an ONNX recogniser with --teacher")
     said = []
     for file in teachers:
         teacher = Embedder(adopt(file, folder / "teachers"), threads=1)
         said.append(np.concatenate([_taught(store, teacher, work) for store in deck.stores]))
-    torch.manual_seed(recipe.settings.seed)
-    backbone = create_model(recipe.network)
-    if weights:
-        load_weights(backbone, weights)
-    targets = combine(said, model_spec(recipe.network).embedding_size or 0, recipe.settings.seed)
-    return Distillation(backbone, deck, targets, recipe.augmentation, recipe.relational)
+    return combine(said, model_spec(recipe.network).embedding_size or 0, recipe.settings.seed)
 
 
 def _taught(store: CropStore, teacher: Embedder, work: Work) -> NDArray[np.float32]:
