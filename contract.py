@@ -44,7 +44,8 @@ class InputSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     Attributes:
         name: the input tensor's name.
         layout: ``NCHW`` or ``NHWC`` for tensors, ``image`` for a Core ML ImageType.
-        dtype: type of the tensor's elements.
+        dtype: type of the tensor's elements. ``int8``: the file's own scale and zero point make them of pixel values;
+            an engine of ours takes the pixel values, float32, and does that.
         height, width: size in pixels; with a ``size_step``, the size to use unless the caller wants another.
         size_step: 0 for a fixed size; otherwise height and width may be any multiple of it.
         dynamic_batch: whether several pictures may go in at once.
@@ -57,7 +58,7 @@ class InputSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     layout: Literal["NCHW", "NHWC", "image"]
     height: Side
     width: Side
-    dtype: Literal["float32", "uint8"] = "float32"
+    dtype: Literal["float32", "uint8", "int8"] = "float32"
     size_step: Annotated[int, msgspec.Meta(ge=0, le=1024)] = 0
     dynamic_batch: bool = False
     color: Literal["RGB", "BGR"] = "RGB"
@@ -149,6 +150,25 @@ class Detection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     nms_iou: Share = 0.4
 
 
+class Quantization(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How a file was made smaller, and from what.
+
+    Attributes:
+        recipe: its name, by the grammar of :mod:`pocketface.quantize.recipe`.
+        parent: hex SHA-256 of the float file.
+        kept: layers that stayed in float, by their names in the deployed network.
+        calibration: hex SHA-256 over the pictures, as the network takes them, that gave activations their ranges;
+            absent where a recipe needs none.
+        pictures: number of them.
+    """
+
+    recipe: str
+    parent: Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}$")]
+    kept: tuple[str, ...] = ()
+    calibration: Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}$")] | msgspec.UnsetType = msgspec.UNSET
+    pictures: Annotated[int, msgspec.Meta(ge=0)] = 0
+
+
 class ModelContract(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Everything that a program must know about a model file.
 
@@ -158,7 +178,8 @@ class ModelContract(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
         task: what the model does, with the constants of that task.
         input: the picture that goes in.
         outputs: what an output means -> the output tensor's name.
-        precision: of the weights and the arithmetic: ``float32``, ``float16``.
+        precision: of the weights and the arithmetic: ``float32``, ``float16``, ``int8``; ``int8_weights``,
+            ``int8_dynamic``, ``palette6`` where only weights are stored so.
         fingerprint: hex SHA-256 over the deployed network's weights. Embeddings may be compared only
             between models of one fingerprint.
         weights: where the weights come from: ``seeded:N`` or a file's name.
@@ -167,6 +188,7 @@ class ModelContract(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
         macs: multiply-accumulates of one picture at ``input.height`` x ``input.width``.
         license: SPDX identifier of the weights' licence.
         producer: name and version of the exporter.
+        quantization: how it was quantized; absent from float files.
     """
 
     schema: int = SCHEMA_VERSION
@@ -182,6 +204,7 @@ class ModelContract(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     macs: Annotated[int, msgspec.Meta(ge=0)] = 0
     license: str = "Apache-2.0"
     producer: str = ""
+    quantization: Quantization | msgspec.UnsetType = msgspec.UNSET
 
     def __post_init__(self) -> None:
         if self.schema != SCHEMA_VERSION:

@@ -37,8 +37,8 @@ class Condition:
         return value <= self.limit if self.relation == "<=" else value >= self.limit
 
 
-def parse_gate(text: str) -> tuple[Condition, ...]:
-    """Read conditions with commas between them.
+def parse_gate(text: str, figures: Sequence[str] = FIGURES) -> tuple[Condition, ...]:
+    """Read conditions with commas between them, each about one of the figures.
 
     Raises:
         ValueError: not such a text, or a figure that there is not.
@@ -49,8 +49,8 @@ def parse_gate(text: str) -> tuple[Condition, ...]:
         if not found:
             raise ValueError(f"expected conditions like flips<=0.005,cosine>=0.985, got {part.strip()!r}")
         figure, relation, limit = found.groups()
-        if figure not in FIGURES:
-            raise ValueError(f"there is no figure {figure!r} to judge, only {', '.join(FIGURES)}")
+        if figure not in figures:
+            raise ValueError(f"there is no figure {figure!r} to judge, only {', '.join(figures)}")
         conditions.append(Condition(figure, relation, float(limit)))
     return tuple(conditions)
 

@@ -48,7 +48,7 @@ def write(prepared: Prepared, contract: ModelContract, path: Path) -> None:
         model.short_description = f"{contract.model}, {contract.task_name}, {contract.precision}"
         model.user_defined_metadata[KEY] = contract.to_json()
         model.save(str(path))
-    _make_reproducible(path)
+    make_reproducible(path)
 
 
 def _precision(name: str) -> Any:
@@ -71,7 +71,7 @@ def _precision(name: str) -> Any:
     return ct.transform.FP16ComputePrecision(op_selector=in_network)
 
 
-def _make_reproducible(package: Path) -> None:
+def make_reproducible(package: Path) -> None:
     """Drop date and tool versions, fix the order of map entries and the random identifiers of the manifest."""
     from coremltools.proto import Model_pb2
 

@@ -95,7 +95,8 @@ def to_tensor(images: NDArray[np.uint8], spec: InputSpec) -> NDArray[Any]:
         spec: what the model's contract says of its input.
 
     Returns:
-        A C-contiguous array of ``spec.dtype``: (N, 3, H, W) for ``NCHW``, (N, H, W, 3) for ``NHWC``. For the
+        A C-contiguous array of ``spec.dtype``, or of float32 where that is int8, for the engine knows the file's scale
+        and zero point: (N, 3, H, W) for ``NCHW``, (N, H, W, 3) for ``NHWC``. For the
         layout ``image`` the pictures themselves, RGB uint8: Core ML does the rest.
 
     Raises:
@@ -112,7 +113,7 @@ def to_tensor(images: NDArray[np.uint8], spec: InputSpec) -> NDArray[Any]:
         images = images[..., ::-1]
     if spec.layout == "NCHW":
         images = images.transpose(0, 3, 1, 2)
-    tensor = images.astype(spec.dtype, order="C")
+    tensor = images.astype("float32" if spec.dtype == "int8" else spec.dtype, order="C")
     if normalised:
         shape = (3, 1, 1) if spec.layout == "NCHW" else (3,)
         tensor -= np.array(spec.mean, np.float32).reshape(shape)

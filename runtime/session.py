@@ -58,7 +58,16 @@ class Session(Generic[Task]):
         if missing := set(names.values()) - answers.keys():
             came = ", ".join(sorted(answers))
             raise InvalidContract(f"{self.artifact.path}: gave {came}, but its contract also names {sorted(missing)}")
-        return {meaning: np.asarray(answers[name], np.float32) for meaning, name in names.items()}
+        return {meaning: self._real(name, answers[name]) for meaning, name in names.items()}
+
+    def _real(self, name: str, answer: NDArray[Any]) -> NDArray[np.float32]:
+        """An answer as float32; integers that the engine left are steps of an unknown size, and mean nothing."""
+        if answer.dtype.kind != "f":
+            raise UnsupportedModel(
+                f"{self.artifact.path}: {name!r} is {answer.dtype}, and the file does not say what a step of it is "
+                "worth; end the graph with a DequantizeLinear, or quantize it with pocketface"
+            )
+        return np.asarray(answer, np.float32)
 
     def require_finite(self, meaning: str, values: NDArray[Any]) -> None:
         """Refuse an answer with NaN or infinity in it, which would otherwise pass for "no face" or "no match".

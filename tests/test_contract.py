@@ -14,6 +14,7 @@ from pocketface.contract import (
     Detection,
     InputSpec,
     ModelContract,
+    Quantization,
     Recognition,
     Threshold,
 )
@@ -168,3 +169,16 @@ def test_contracts_are_values() -> None:
     with pytest.raises(AttributeError):
         changed.trained = False  # type: ignore[misc]
     assert (recognizer().task_name, detector().task_name) == ("recognition", "detection")
+
+
+def test_a_quantized_file_says_how_it_was_made_and_a_float_one_says_nothing() -> None:
+    assert "quantization" not in recognizer().to_json()  # so that older releases still read float files
+    how = Quantization(recipe="static_wi8_ai8", parent="ab" * 32, kept=("stem.0",), calibration="cd" * 32, pictures=128)
+    made = recognizer(precision="int8", quantization=how)
+    assert ModelContract.from_json(made.to_json()) == made
+    bare = recognizer(quantization=Quantization(recipe="fp16", parent="ab" * 32))
+    assert ModelContract.from_json(bare.to_json()) == bare
+    assert "calibration" not in bare.to_json()
+    for wrong in ({"recipe": "fp16"}, {"recipe": "fp16", "parent": "ab"}, {**json.loads(bare.to_json()), "bits": 8}):
+        with pytest.raises(InvalidContract):
+            ModelContract.from_json(edited(quantization=wrong))

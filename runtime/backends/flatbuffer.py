@@ -15,7 +15,7 @@ _CODE_OLD, _CODE_NEW = 0, 3
 _GRAPH_TENSORS, _GRAPH_OUTPUTS, _GRAPH_OPS = 0, 2, 3
 _OP_CODE, _OP_INPUTS, _OP_OUTPUTS = 0, 1, 2
 _TENSOR_SHAPE, _TENSOR_TYPE, _TENSOR_BUFFER, _TENSOR_NAME, _TENSOR_QUANTIZATION = 0, 1, 2, 3, 4
-_BUFFER_DATA, _METADATA_NAME, _METADATA_BUFFER = 0, 0, 1
+_BUFFER_DATA, _BUFFER_SIZE, _METADATA_NAME, _METADATA_BUFFER = 0, 2, 0, 1
 _QUANTIZATION_SCALE = 2
 
 
@@ -59,7 +59,7 @@ def read_stored(model: bytes) -> tuple[list[Stored], list[str]]:
     """
     try:
         root = _Table(model, _number(model, "I", 0))
-        sizes = [buffer.length(_BUFFER_DATA) for buffer in root.tables(_MODEL_BUFFERS)]
+        sizes = [_size(buffer) for buffer in root.tables(_MODEL_BUFFERS)]
         metadata = root.tables(_MODEL_METADATA)
         named = {table.number(_METADATA_BUFFER, "I") for table in metadata}
         stored: list[Stored] = []
@@ -75,6 +75,11 @@ def read_stored(model: bytes) -> tuple[list[Stored], list[str]]:
         return stored, [table.text(_METADATA_NAME) for table in metadata]
     except (struct.error, IndexError) as e:
         raise ValueError(f"not a sound flatbuffer: {e}") from e
+
+
+def _size(buffer: _Table) -> int:
+    """Bytes of a buffer: those in the table, or those that lie behind the flatbuffer, as quantizers leave them."""
+    return buffer.length(_BUFFER_DATA) or buffer.number(_BUFFER_SIZE, "Q")
 
 
 def _needed(graph: _Table) -> set[int]:

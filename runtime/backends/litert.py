@@ -14,6 +14,7 @@ import numpy as np
 from ...artifact import Artifact, sidecar_path
 from ...errors import InvalidModel, MissingExtra, UnsupportedModel
 from .flatbuffer import Operator, read_operators
+from .integers import dequantize, quantize, steps_of
 from .tensors import Array, Feeds, TensorSpec, check_feeds
 
 # TensorType and BuiltinOperator numbers of TensorFlow Lite's schema.
@@ -70,10 +71,16 @@ class LiteRtBackend:
         except (RuntimeError, ValueError) as e:  # an operator that this engine does not have
             raise UnsupportedModel(f"{self._model}: {name} cannot run it: {e}") from e
         details = self._run.get_input_details()
-        self._inputs = {key: TensorSpec(np.dtype(d["dtype"]).name, tuple(d["shape"])) for key, d in details.items()}
+        self._steps = steps_of(details, self._model)
+        self._output_steps = steps_of(self._run.get_output_details(), self._model)
+        self._inputs = {key: TensorSpec(self._type(key, d), tuple(d["shape"])) for key, d in details.items()}
+
+    def _type(self, key: str, detail: Any) -> str:
+        """What an input is fed with: where the file quantizes it, the numbers that its integers stand for."""
+        return "float32" if key in self._steps else np.dtype(detail["dtype"]).name
 
     def run(self, feeds: Feeds) -> dict[str, Array]:
-        """Run the model once.
+        """Run the model once. Inputs and outputs that the file quantizes come and go as float32.
 
         Raises:
             InvalidContract: wrong names, types or shapes.
@@ -81,10 +88,10 @@ class LiteRtBackend:
         """
         check_feeds(self._model, feeds, self._inputs)
         try:
-            outputs: dict[str, Array] = self._run(**{k: np.ascontiguousarray(a) for k, a in feeds.items()})
+            outputs: dict[str, Array] = self._run(**quantize(feeds, self._steps))
         except (RuntimeError, ValueError) as e:
             raise UnsupportedModel(f"{self._model}: {self.name} fails to run it: {e}") from e
-        return outputs
+        return dequantize(outputs, self._output_steps)
 
 
 def _refusal(artifact: Artifact) -> str | None:

@@ -1,0 +1,134 @@
+"""A file that is to be quantized, and all that is found out about it once: layers, ranges, its own answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from functools import cached_property
+from pathlib import Path
+
+import msgspec
+
+from ..artifact import Artifact, load_artifact
+from ..contract import ModelContract, Quantization, Recognition
+from ..embedded import write_embedded
+from ..errors import ExportError, InvalidData, PocketfaceError
+from ..evaluate.crops import NO_FACE
+from ..runtime.detector import Detector
+from ..runtime.preprocess import to_tensor
+from .fidelity import Judge
+from .formats import QUANTIZERS, layers_of
+from .layers import BEFORE, BEHIND, Layer
+from .pictures import Pictures, require_apart
+from .policy import check_recipe, check_source, chosen_layers, effective
+from .ranges import Range
+from .recipe import Recipe
+
+Progress = Callable[[str], None]
+
+
+class Job:
+    """One float file, one recipe, the pictures for its ranges and those that judge the result.
+
+    Args:
+        parent: the float file.
+        recipe: how it is to be quantized.
+        calibration: pictures for a static recipe's ranges, which no other recipe needs.
+        judge: other pictures, of other people.
+        backend: name of the engine that judges; None for the first that can run the files.
+        progress: told in a few words what is being done.
+
+    Raises:
+        InvalidModel: the file is quantized already, or damaged.
+        UnsupportedModel: the format or its engines cannot have the recipe.
+        InvalidData: no pictures to calibrate on, or the two sets share some.
+    """
+
+    def __init__(
+        self,
+        parent: Artifact,
+        recipe: Recipe,
+        calibration: Pictures | None,
+        judge: Pictures,
+        *,
+        backend: str | None = None,
+        progress: Progress = lambda step: None,
+    ) -> None:
+        check_source(parent)
+        check_recipe(recipe, parent)
+        if recipe.static and calibration is None:
+            raise InvalidData(f"{recipe.name} needs pictures to calibrate on: activations have ranges")
+        if calibration is not None:
+            require_apart(calibration, judge)
+        self.parent, self.recipe, self.progress = parent, effective(recipe, parent), progress
+        self.calibration = calibration if recipe.static else None
+        self.quantizer = QUANTIZERS[parent.format]
+        self.layers = layers_of(parent)
+        self._pictures, self._backend = judge, backend
+
+    @cached_property
+    def ranges(self) -> dict[str, Range]:
+        """Of every tensor, on the calibration pictures; none where the recipe needs none."""
+        if self.calibration is None:
+            return {}
+        self.progress(f"ranges of {self.parent.path.name} on {len(self.calibration)} pictures")
+        return measure_ranges(self.parent, self.calibration)
+
+    @cached_property
+    def judge(self) -> Judge:
+        """What the float file itself answers, to compare with."""
+        self.progress(f"{self.parent.path.name} on {len(self._pictures)} pictures that judge")
+        return Judge(self.parent, self._pictures.inputs, self._backend)
+
+    def chosen(self, kept: Collection[str] = ()) -> list[Layer]:
+        """The layers that are quantized if some more are kept in float."""
+        return [layer for layer in chosen_layers(self.recipe, self.parent, self.layers) if layer.name not in kept]
+
+    def kept(self, chosen: Collection[Layer]) -> tuple[str, ...]:
+        """The layers that stay in float where the given ones are quantized."""
+        names = {layer.name for layer in chosen}
+        return tuple(layer.name for layer in self.layers if layer.name not in {*names, BEFORE, BEHIND})
+
+    def build(self, chosen: Collection[Layer], path: Path) -> Artifact:
+        """Write a file in which the given layers are quantized, with its contract inside.
+
+        Raises:
+            ExportError: the format's quantizer fails.
+        """
+        operations = {operation.name for layer in chosen for operation in layer.operations}
+        try:
+            self.quantizer.write(self.parent.path, self.recipe, operations, self.ranges, path)
+        except PocketfaceError:
+            raise
+        except Exception as e:  # three libraries, each with errors of its own
+            raise ExportError(f"{self.parent.path.name} cannot be quantized with {self.recipe.name}: {e}") from e
+        write_embedded(path, self.contract(chosen).to_json())
+        return load_artifact(path)
+
+    def contract(self, chosen: Collection[Layer]) -> ModelContract:
+        """The parent's contract, as it holds for the child; what was measured with the parent alone is left out."""
+        parent, spec = self.parent.contract, self.parent.contract.input
+        how = Quantization(recipe=self.recipe.name, parent=self.parent.sha256, kept=self.kept(chosen))
+        if self.calibration is not None:
+            told = {"calibration": self.calibration.fingerprint, "pictures": len(self.calibration)}
+            how = msgspec.structs.replace(how, **told)
+        task = parent.task
+        if isinstance(task, Recognition):
+            task = msgspec.structs.replace(task, calibration=msgspec.UNSET, compatible=msgspec.UNSET)
+        if self.recipe.io == "int8":
+            spec = msgspec.structs.replace(spec, dtype="int8")
+        changed = {"precision": self.recipe.precision, "quantization": how, "task": task, "input": spec}
+        return msgspec.structs.replace(parent, **changed)
+
+
+def measure_ranges(parent: Artifact, calibration: Pictures) -> dict[str, Range]:
+    """The range of every tensor of a float file.
+
+    Raises:
+        InvalidData: a detector finds no face in any of the pictures, so they are not what it will see.
+    """
+    if parent.contract.task_name == "detection":
+        detector = Detector(parent, threads=1)
+        if not any(detector.detect(image, max_faces=1) for image in calibration.inputs):
+            raise InvalidData(f"{calibration.name}: its pictures {NO_FACE}; calibrate on pictures with faces")
+    feeds = to_tensor(calibration.inputs, parent.contract.input)
+    return QUANTIZERS[parent.format].ranges(parent.path, feeds, parent.contract.input.name)

@@ -1,0 +1,48 @@
+"""How a quantized file is shown: what it saves, and how nearly it answers as its parent."""
+
+from __future__ import annotations
+
+import msgspec
+
+from ..report import Column, Row
+from .fidelity import FIGURES
+from .pipeline import Quantized
+
+
+def columns_for(task: str) -> list[Column]:
+    """The columns of one task's table."""
+    columns = [
+        Column(key="file", name="file"),
+        Column(key="recipe", name="recipe"),
+        Column(key="engine", name="engine"),
+    ]
+    columns += [Column(key="size_bytes", name="size", kind="bytes")]
+    columns += [Column(key="size_ratio", name="of float", kind="number", spec=".2f")]
+    columns += [Column(key="quantized", name="layers in", kind="number")]
+    columns += [Column(key="kept", name="layers kept", kind="number")]
+    return columns + [Column(key=figure, name=figure, kind="number", spec=".5f") for figure in FIGURES[task]]
+
+
+def quantized_row(one: Quantized) -> Row:
+    """A row of numbers; JSON shows all of them, the table those that have a column."""
+    contract = one.artifact.contract
+    how = contract.quantization
+    assert how is not msgspec.UNSET
+    return {
+        "file": one.artifact.path.name,
+        "format": one.artifact.format,
+        "precision": contract.precision,
+        "recipe": how.recipe,
+        "engine": one.fidelity.engine,
+        "size_bytes": one.artifact.size_bytes,
+        "size_ratio": one.artifact.size_bytes / one.parent.size_bytes,
+        "quantized": one.layers,
+        "kept": len(how.kept),
+        "kept_layers": ", ".join(how.kept) or None,
+        "pictures": one.fidelity.pictures,
+        "calibration": how.calibration or None,
+        "calibration_pictures": how.pictures,
+        "sha256": one.artifact.sha256,
+        "parent": how.parent,
+        **one.fidelity.figures,
+    }
