@@ -10,6 +10,7 @@ import msgspec
 
 from ..errors import InvalidData
 from .augment import Augmentation
+from .identity_recipes import IDENTITY_PRESETS, Identities
 from .settings import Settings
 
 Weight = Annotated[float, msgspec.Meta(ge=0.0)]
@@ -71,7 +72,7 @@ class Recognizability(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
     summary: str = ""
 
 
-Recipe = Distill | Recognizability
+Recipe = Distill | Recognizability | Identities
 
 PRESETS: Mapping[str, Recipe] = {
     "distill_xs": Distill(
@@ -87,6 +88,7 @@ PRESETS: Mapping[str, Recipe] = {
         settings=Settings(steps=2000, learning_rate=2e-3, warmup=100),
         summary="the index of recognizability on a trained FaceLiVTv2-XS, ten minutes on one core",
     ),
+    **IDENTITY_PRESETS,
 }
 
 

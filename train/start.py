@@ -16,11 +16,15 @@ from ..evaluate.known import adopt
 from ..models import create_model, model_spec
 from ..models.checkpoint import load_weights
 from ..runtime.embedder import Embedder
+from .classify import Classification
 from .crops import CropStore, Deck, pack_crops
 from .distill import Distillation
+from .identifying import identifying, leave_cleaning
+from .identity_recipes import Identities
 from .judging import judging
 from .loop import Progress, Task, run
 from .ranks import Ranks
+from .rec import holds_records, open_rec
 from .recipes import Recipe, Recognizability, recipe_to_json
 from .teachers import combine, teach
 
@@ -43,9 +47,9 @@ def train(
 
     Args:
         recipe: what and how.
-        data: aligned crops: folders per identity, tar files or folders of tar shards.
+        data: aligned crops: folders per identity, tar files, folders of tar shards, or InsightFace's ``.rec``.
         out: folder of the run.
-        teachers: ONNX recognisers, for distillation.
+        teachers: ONNX recognisers, for distillation; for identities, the weights of the recipe's teacher.
         weights: to begin with instead of random ones.
         store: folder for decoded crops and the teachers' answers, which several runs may share; None for ``out/crops``.
         work: told about the preparation.
@@ -67,11 +71,14 @@ def train(
     if ranks.first:
         with atomic(out / "recipe.json") as temporary:
             temporary.write_text(recipe_to_json(recipe))
-    return run(task, recipe.settings, out, progress=progress)
+    file = run(task, recipe.settings, out, progress=progress)
+    if isinstance(recipe, Identities) and isinstance(task, Classification) and recipe.centres > 1 and ranks.count == 1:
+        leave_cleaning(task, out / "kept.csv")
+    return file
 
 
 def _store(path: Path, folder: Path, work: Work) -> CropStore:
-    images = open_images(path, aligned=True)
+    images = open_rec(path) if holds_records(path) else open_images(path, aligned=True)
     return pack_crops(
         images, folder / path.stem, progress=lambda done, total: work(f"decoding {path.name}", done, total)
     )
@@ -86,9 +93,13 @@ def _task(
     folder: Path,
     work: Work,
 ) -> Task:
-    targets = _targets(recipe, deck, teachers, folder, work)
     torch.manual_seed(recipe.settings.seed)
     network = create_model(recipe.network)
+    if isinstance(recipe, Identities):
+        if weights:
+            load_weights(network, weights)
+        return identifying(recipe, network, deck, teachers)
+    targets = _targets(recipe, deck, teachers, folder, work)
     if isinstance(recipe, Recognizability):
         return judging(recipe, network, weights, deck, targets, ranks, work)
     if weights:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import io
+import struct
 from pathlib import Path
 
 import msgspec
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import nn
 
 from pocketface.errors import InvalidData, InvalidModel
 from pocketface.models import create_model, list_models, save_weights
+from pocketface.models.checkpoint import read_state
 from pocketface.train.classify import Classification
 from pocketface.train.crops import CropStore, Deck
 from pocketface.train.identifying import identifying, leave_cleaning
@@ -19,6 +23,7 @@ from pocketface.train.identity_recipes import IDENTITY_PRESETS, Identities
 from pocketface.train.margin import ARCFACE, COSFACE, MarginHead
 from pocketface.train.partial_fc import PartialFC
 from pocketface.train.settings import Settings
+from pocketface.train.start import train
 from pocketface.train.subcenter import read_kept
 from pocketface.train.triplet import TripletHead
 
@@ -108,3 +113,29 @@ def test_what_a_cleaning_leaves_chooses_the_crops_of_the_next_run(store: CropSto
 def test_a_detector_has_no_embedding(store: CropStore) -> None:
     with pytest.raises(InvalidData, match="no recogniser"):
         built(recipe(network="mos_xs"), store, weights=[])
+
+
+def write_rec(file: Path, people: int, each: int) -> Path:
+    """Noise with labels, as InsightFace keeps it."""
+    content, lines = b"", ""
+    for key in range(people * each):
+        stream = io.BytesIO()
+        pixels = np.random.default_rng(key).integers(0, 256, (112, 112, 3), np.uint8)
+        Image.fromarray(pixels).save(stream, "JPEG")
+        data = struct.pack("<IfQQ", 0, float(key // each), key, 0) + stream.getvalue()
+        lines += f"{key}\t{len(content)}\n"
+        content += bytes.fromhex("0a23d7ce") + struct.pack("<I", len(data)) + data + bytes(-len(data) % 4)
+    file.write_bytes(content)
+    file.with_suffix(".idx").write_text(lines)
+    return file
+
+
+def test_from_records_to_weights_and_a_list_of_what_to_keep(tmp_path: Path) -> None:
+    data = write_rec(tmp_path / "noise.rec", 3, 3)
+    made = recipe(batch=4, centres=3, settings=Settings(steps=2, learning_rate=0.01))
+    file = train(made, [data], tmp_path / "run")
+    assert read_state(file).keys() == create_model("mobilefacenet").state_dict().keys()
+    rows = (tmp_path / "run" / "kept.csv").read_text().splitlines()
+    assert sorted(row.split(",")[0] for row in rows[1:]) == [f"{key:09d}" for key in range(9)]
+    train(recipe(batch=4, settings=Settings(steps=1, learning_rate=0.01)), [data], tmp_path / "plain")
+    assert not (tmp_path / "plain" / "kept.csv").exists()
