@@ -13,7 +13,7 @@ from .output import FILE, PATH, as_json, console, print_json
 @click.command()
 @click.argument("preset")
 @click.option("--data", "data", type=PATH, multiple=True, help="Aligned crops: a folder, tar or .rec. Repeatable.")
-@click.option("--teacher", "teachers", type=FILE, multiple=True, help="What to learn from: ONNX, or weights. Repeatable.")
+@click.option("--teacher", "teachers", type=FILE, multiple=True, help="Learn from it: ONNX, or weights. Repeatable.")
 @click.option("--weights", type=FILE, help="Begin with these weights instead of random ones.")
 @click.option("--out", type=PATH, required=True, help="Folder of the run; the same folder goes on where it stopped.")
 @click.option("--store", type=PATH, help="Folder for decoded crops; runs can share it. Default: crops in the run's.")
