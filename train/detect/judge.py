@@ -76,22 +76,29 @@ class Judgement:
 def judge(find: Find, scenes: Iterable[Scene]) -> Judgement:
     """Judge a detector on the held-out scenes among these; scenes of training are passed over."""
     held = [scene for scene in scenes if held_out(scene.name)]
-    searches = [(one.source, _search(find, one)) for one in held if one.source != PORTRAITS]
+    searches = search_held_out(find, held)
     sources = ["all", *sorted({source for source, _ in searches})]
     precisions = tuple(_precision(name, [s for source, s in searches if name in ("all", source)]) for name in sources)
     everywhere = [search for _, search in searches]
-    matchings = [_matching(search) for search in everywhere]
+    matchings = [matching_of(search) for search in everywhere]
     operations = tuple(operation(everywhere, matchings, threshold) for threshold in THRESHOLDS)
     return Judgement(
         precisions, operations, _portraits([(one, _best(find, one)) for one in held if one.source == PORTRAITS])
     )
 
 
+def search_held_out(find: Find, scenes: Iterable[Scene]) -> list[tuple[str, Search]]:
+    """The source of each held-out scene with boxes marked by hand, and what was found in it."""
+    held = (one for one in scenes if held_out(one.name) and one.source != PORTRAITS)
+    return [(one.source, _search(find, one)) for one in held]
+
+
 def _precision(name: str, searches: Sequence[Search]) -> AveragePrecision:
-    return all_points(searches, [_matching(search) for search in searches], name)
+    return all_points(searches, [matching_of(search) for search in searches], name)
 
 
-def _matching(search: Search) -> Matching:
+def matching_of(search: Search) -> Matching:
+    """Which of the faces found are which of those that are there."""
     return match(search.boxes, search.picture.boxes, search.picture.ignore)
 
 
