@@ -10,6 +10,7 @@ import msgspec
 
 from ..errors import InvalidData
 from .augment import Augmentation
+from .detect.recipe import DETECT_PRESETS, Detect
 from .identity_recipes import IDENTITY_PRESETS, Identities
 from .settings import Settings
 
@@ -72,7 +73,9 @@ class Recognizability(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
     summary: str = ""
 
 
-Recipe = Distill | Recognizability | Identities
+#: Recipes that learn from aligned crops, and all.
+OfCrops = Distill | Recognizability | Identities
+Recipe = OfCrops | Detect
 
 PRESETS: Mapping[str, Recipe] = {
     "distill_xs": Distill(
@@ -89,6 +92,7 @@ PRESETS: Mapping[str, Recipe] = {
         summary="the index of recognizability on a trained FaceLiVTv2-XS, ten minutes on one core",
     ),
     **IDENTITY_PRESETS,
+    **DETECT_PRESETS,
 }
 
 

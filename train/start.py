@@ -18,6 +18,8 @@ from ..models.checkpoint import load_weights
 from ..runtime.embedder import Embedder
 from .classify import Classification
 from .crops import CropStore, Deck, pack_crops
+from .detect.recipe import Detect
+from .detect.start import train_detector
 from .distill import Distillation
 from .identifying import identifying, leave_cleaning
 from .identity_recipes import Identities
@@ -25,7 +27,7 @@ from .judging import judging
 from .loop import Progress, Task, run
 from .ranks import Ranks
 from .rec import holds_records, open_rec
-from .recipes import Recipe, Recognizability, recipe_to_json
+from .recipes import OfCrops, Recipe, Recognizability, recipe_to_json
 from .teachers import combine, teach
 
 #: Told what is being done, and how much of it.
@@ -47,7 +49,8 @@ def train(
 
     Args:
         recipe: what and how.
-        data: aligned crops: folders per identity, tar files, folders of tar shards, or InsightFace's ``.rec``.
+        data: aligned crops: folders per identity, tar files, folders of tar shards, or InsightFace's ``.rec``; for a
+            detector one folder of scenes that :mod:`pocketface.train.detect.labels` made.
         out: folder of the run.
         teachers: ONNX recognisers, for distillation; for identities, the weights of the recipe's teacher.
         weights: to begin with instead of random ones.
@@ -62,6 +65,8 @@ def train(
         InvalidData: data that cannot be used, no teacher for a distillation, or a folder of another run.
         InvalidModel: a teacher or weights that cannot be used.
     """
+    if isinstance(recipe, Detect):
+        return train_detector(recipe, _only(data), out, weights=weights, progress=progress)
     out.mkdir(parents=True, exist_ok=True)
     store = store or out / "crops"
     stores = [_store(path, store, work) for path in data]
@@ -77,6 +82,12 @@ def train(
     return file
 
 
+def _only(data: Sequence[Path]) -> Path:
+    if len(data) != 1:
+        raise InvalidData(f"got {len(data)} folders of data; a detector learns from one that train.detect.labels made")
+    return data[0]
+
+
 def _store(path: Path, folder: Path, work: Work) -> CropStore:
     images = open_rec(path) if holds_records(path) else open_images(path, aligned=True)
     return pack_crops(
@@ -85,7 +96,7 @@ def _store(path: Path, folder: Path, work: Work) -> CropStore:
 
 
 def _task(
-    recipe: Recipe,
+    recipe: OfCrops,
     deck: Deck,
     ranks: Ranks,
     teachers: Sequence[Path],
@@ -107,7 +118,7 @@ def _task(
     return Distillation(network, deck, targets, recipe.augmentation, recipe.relational, recipe.similarity, recipe.bank)
 
 
-def _targets(recipe: Recipe, deck: Deck, teachers: Sequence[Path], folder: Path, work: Work) -> NDArray[np.float32]:
+def _targets(recipe: OfCrops, deck: Deck, teachers: Sequence[Path], folder: Path, work: Work) -> NDArray[np.float32]:
     """What all teachers together say of each crop."""
     if not teachers:
         raise InvalidData(f"{recipe.network} learns from a teacher: name an ONNX recogniser with --teacher")

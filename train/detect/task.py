@@ -13,10 +13,9 @@ from .assign import Assignment, assign
 from .batches import Batches
 from .feedback import Feedback
 from .losses import Uncertainty, box_loss, landmark_loss, pose_loss, quality_focal
+from .recipe import WORTH
 from .speed import quicken
 
-#: What each task is worth, see :class:`Uncertainty`.
-WORTH = {"score": 1.0, "box": 1.0, "landmarks": 1.5, "pose": 0.8}
 #: Sides of faces in pixels from which on landmarks and pose count in full; smaller ones show less.
 DETAILED = 48.0
 #: Losses after the first minutes of training: where their learnt variances start.

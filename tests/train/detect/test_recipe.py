@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import msgspec
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
+from pocketface.cli import cli
 from pocketface.errors import InvalidData
 from pocketface.models.checkpoint import read_state
-from pocketface.train.detect.__main__ import main
-from pocketface.train.detect.recipe import DETECT_XS, Detect, train_detector
+from pocketface.train.detect.recipe import DETECT_PRESETS, Detect
 from pocketface.train.detect.scenes import scene, write_scenes
+from pocketface.train.detect.start import train_detector
 from pocketface.train.settings import Settings
+from pocketface.train.start import train
 
 TINY = Detect(
     network="mos_xs", settings=Settings(steps=4, learning_rate=1e-3, save_every=2, average=0.5), batch=2, side=64
@@ -46,7 +50,8 @@ def test_a_run_that_was_stopped_ends_at_the_same_weights(scenes: Path, tmp_path:
 
 
 def test_recipes_go_through_json() -> None:
-    assert msgspec.json.decode(msgspec.json.encode(DETECT_XS), type=Detect) == DETECT_XS
+    preset = DETECT_PRESETS["detect_xs"]
+    assert msgspec.json.decode(msgspec.json.encode(preset), type=Detect) == preset
 
 
 def test_only_detectors(scenes: Path, tmp_path: Path) -> None:
@@ -54,10 +59,12 @@ def test_only_detectors(scenes: Path, tmp_path: Path) -> None:
         train_detector(msgspec.structs.replace(TINY, network="facelivtv2_xs"), scenes, tmp_path / "run")
 
 
-def test_the_command(scenes: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command(scenes: Path, tmp_path: Path) -> None:
     (tmp_path / "tiny.json").write_bytes(msgspec.json.encode(TINY))
-    arguments = ["--scenes", str(scenes), "--out", str(tmp_path / "run"), "--recipe", str(tmp_path / "tiny.json")]
-    main([*arguments, "--steps", "1"])
-    weights = Path(capsys.readouterr().out.strip())
-    assert weights.is_file()
-    assert msgspec.json.decode((tmp_path / "run" / "recipe.json").read_bytes())["settings"]["steps"] == 1
+    arguments = ["train", str(tmp_path / "tiny.json"), "--data", str(scenes), "--out", str(tmp_path / "run")]
+    done = CliRunner().invoke(cli, [*arguments, "--set", "settings.steps=1", "--json"])
+    assert done.exit_code == 0, done.output
+    assert Path(json.loads(done.stdout)["weights"]).is_file()
+    assert json.loads((tmp_path / "run" / "recipe.json").read_text())["settings"]["steps"] == 1
+    with pytest.raises(InvalidData, match="2 folders"):
+        train(TINY, [scenes, scenes], tmp_path / "other")
