@@ -10,7 +10,7 @@ import click
 
 from .evaluate_output import finish, out
 from .evaluate_verification import data_options
-from .output import FILE, PATH, as_json, backend, console, seed, threads
+from .output import FILE, PATH, as_json, backend, console, draw, threads
 
 if TYPE_CHECKING:
     from ..artifact import Artifact
@@ -34,7 +34,7 @@ _GOALS = click.Choice(["dodging", "impersonation"])
 @click.option("--threshold", type=click.FloatRange(-1, 1), help="Cosine, for all files. Default: of --far on DATA.")
 @click.option("--far", type=click.FloatRange(0, 1, min_open=True), default=1e-3, show_default=True, help="On DATA.")
 @data_options
-@seed
+@draw
 @out
 @backend
 @threads

@@ -9,7 +9,7 @@ import click
 
 from .evaluate_output import finish, out
 from .evaluate_verification import data_options
-from .output import PATH, as_json, backend, console, seed, threads
+from .output import PATH, as_json, backend, console, draw, threads
 
 
 @click.command()
@@ -21,7 +21,7 @@ from .output import PATH, as_json, backend, console, seed, threads
     "--far", type=click.FloatRange(0, 1, min_open=True), default=1e-3, show_default=True, help="On clean pairs."
 )
 @data_options
-@seed
+@draw
 @out
 @backend
 @threads

@@ -23,6 +23,7 @@ ENGINES = "onnxruntime, litert, tflite-runtime, coreml, mil"
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON for machines instead of tables.")
 seed = click.option("--seed", type=int, help="Random weights by this seed instead of trained ones.")
+draw = click.option("--seed", type=int, default=0, show_default=True, help="Of what is drawn at random.")
 weights = click.option("--weights", type=FILE, help="Checkpoint (.safetensors, .pt). Default: the bundled one, if any.")
 backend = click.option("--backend", help=f"Engine: {ENGINES}. Default: the first that can run the file.")
 threads = click.option("--threads", type=click.IntRange(1), help="Threads of the engine. Default: its own choice.")

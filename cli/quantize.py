@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 @click.option(
     "--keep", multiple=True, help="Regular expression: layers with it in their name stay in float. Repeatable."
 )
-@click.option("--io", type=click.Choice(["float", "int8"]), default="float", show_default=True, help="TFLite only.")
+@click.option("--io", type=click.Choice(["float", "int8"]), help="Inputs and outputs. int8: TFLite recognisers only.")
 @click.option("--detector", type=PATH, help="Exported detector, for a recogniser and pictures that are not aligned.")
 @click.option("--aligned", is_flag=True, help="The pictures are square crops on the ArcFace template.")
 @click.option("--identities", type=FILE, help="JSON: picture -> identity, for --calibration.")
@@ -42,7 +42,7 @@ def quantize(
     gate: str | None,
     rescuing: bool,
     keep: Sequence[str],
-    io: str,
+    io: str | None,
     detector: Path | None,
     aligned: bool,
     identities: Path | None,
@@ -63,10 +63,12 @@ def quantize(
     from ..quantize.pictures import bundled_pictures, open_pictures
     from ..quantize.pipeline import quantize_artifact
     from ..quantize.policy import check_recipe, check_source
+    from ..quantize.recipe import open_recipe
     from ..runtime.detector import Detector
 
     parent = load_artifact(artifact)
-    how = _recipe(recipe, keep, io)
+    how = open_recipe(recipe).keeping(*keep)
+    how = how if io is None else how.changed(io=io)
     conditions = _gate(gate, parent, rescuing)
     check_source(parent)
     check_recipe(how, parent)
@@ -84,17 +86,6 @@ def quantize(
         made = quantize_artifact(job, out or artifact.parent, gate=conditions, rescuing=rescuing)
     notes = [problem for each in (ranges, judges) if each for problem in each.problems]
     _show(made, notes, as_json)
-
-
-def _recipe(name: str, keep: Sequence[str], io: str) -> Any:
-    import msgspec
-
-    from ..quantize.recipe import open_recipe, read_recipe
-
-    found = open_recipe(name).keeping(*keep)
-    return (
-        read_recipe(msgspec.structs.replace(found, io=io).to_json()) if io != "float" else read_recipe(found.to_json())
-    )
 
 
 def _gate(text: str | None, parent: Artifact, rescuing: bool) -> Any:

@@ -18,7 +18,7 @@ from torch import nn
 
 from ..artifact import Artifact
 from ..contract import Detection, Recognition
-from ..errors import InvalidImage, ParityError
+from ..errors import InvalidImage, ParityError, UnsupportedModel
 from ..runtime.backends import open_backend
 from ..runtime.detector import DetectedFace, Detector
 from ..runtime.preprocess import to_tensor
@@ -138,8 +138,14 @@ def check_parity(
 
     Raises:
         InvalidImage: fewer than 48 pictures.
+        UnsupportedModel: a quantized file, whose tolerance its user sets.
 
     """
+    if artifact.contract.quantization is not msgspec.UNSET:
+        raise UnsupportedModel(
+            f"{artifact.path}: quantized with {artifact.contract.quantization.recipe}, so it departs from torch by "
+            "design; how far from its float parent, `pocketface quantize --gate` and `pocketface evaluate` say"
+        )
     portraits = bundled_portraits() if portraits is None else portraits
     if len(portraits) < FEWEST:
         raise InvalidImage(f"parity is judged on at least {FEWEST} pictures of faces, got {len(portraits)}")

@@ -85,8 +85,20 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         return any(re.search(rule, layer) for rule in self.keep)
 
     def keeping(self, *rules: str) -> Recipe:
-        """The same with more rules."""
-        return msgspec.structs.replace(self, keep=tuple(dict.fromkeys((*self.keep, *rules))))
+        """The same with more rules.
+
+        Raises:
+            InvalidData: one is no regular expression.
+        """
+        return self.changed(keep=tuple(dict.fromkeys((*self.keep, *rules))))
+
+    def changed(self, **changes: object) -> Recipe:
+        """The same with other values.
+
+        Raises:
+            InvalidData: they do not go together.
+        """
+        return read_recipe(msgspec.json.encode({**msgspec.structs.asdict(self), **changes}))
 
     def to_json(self) -> str:
         """Canonical JSON: the same recipe always gives the same text."""

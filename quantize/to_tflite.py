@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import re
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
@@ -81,7 +83,7 @@ def write(source: Path, recipe: Recipe, chosen: Collection[str], found: Mapping[
     Raises:
         MissingExtra: ai-edge-quantizer is not installed.
     """
-    with quiet():
+    with quiet(), contextlib.redirect_stdout(io.StringIO()):  # it prints what it saved, also where stdout is no file
         try:
             from ai_edge_quantizer import quantizer
         except ImportError as e:

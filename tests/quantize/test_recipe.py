@@ -54,6 +54,13 @@ def test_rules_are_found_anywhere_in_a_name_and_named_once():
     assert kept == [True, False, True, False]
 
 
+def test_changes_that_do_not_go_together_are_refused():
+    with pytest.raises(InvalidData, match="only static recipes"):
+        parse_recipe("dynamic_wi8_afp32").changed(io="int8")
+    with pytest.raises(InvalidData, match="no regular expression"):
+        parse_recipe("fp16").keeping("(")
+
+
 def test_a_file_is_opened_and_named_when_it_is_wrong(tmp_path):
     file = tmp_path / "mine.json"
     file.write_text(parse_recipe("w8a8").keeping("stem").to_json())
