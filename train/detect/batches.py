@@ -14,6 +14,7 @@ from .feedback import Feedback
 from .holdout import held_out
 from .light import disturbed
 from .scenes import Scene, SceneStore
+from .tilt import tilted
 
 #: Scales of the pictures in mosaics: those that the feedback asks for have small faces, the others have many.
 SMALL, DENSE = 0.5, 0.75
@@ -59,7 +60,7 @@ class Batches:
         zoom = SMALL if small else DENSE if rng.random() < self._dense else None
         scenes = [self._store[int(i)] for i in rng.choice(self._open, 4 if zoom else 1, p=self._weights)]
         crop = mosaic(scenes, self._side, rng, zoom) if zoom else random_crop(scenes[0], self._side, rng)
-        crop = mirror(crop) if rng.random() < 0.5 else crop
+        crop = tilted(mirror(crop) if rng.random() < 0.5 else crop, rng)
         if self._feedback is not None:
             crop = self._feedback.pasted(crop, rng)
         return crop.moved(disturbed(crop.image, rng), 1.0)

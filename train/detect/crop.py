@@ -72,7 +72,7 @@ def cut(scene: Scene, left: float, top: float, side: float, size: int, filtered:
     if x1 > x0 and y1 > y0:
         box = np.array([left + x0 / scale, top + y0 / scale, left + x1 / scale, top + y1 / scale])
         canvas[y0:y1, x0:x1] = _resized(scene.image, box, (x1 - x0, y1 - y0), filtered)
-    return _judged(scene.moved(canvas, scale, -left * scale, -top * scale))
+    return judged(scene.moved(canvas, scale, -left * scale, -top * scale))
 
 
 def _span(start: float, scale: float, length: int, size: int) -> tuple[int, int]:
@@ -92,7 +92,7 @@ def _resized(
     return np.asarray(part.resize(size, _FILTERS[filtered], tuple(box - np.tile(low, 2))))
 
 
-def _judged(scene: Scene) -> Scene:
+def judged(scene: Scene) -> Scene:
     """Faces out of the picture are dropped, those that show too little are ignored, the others clipped to it."""
     size = scene.image.shape[0]
     area = (scene.boxes[:, 2:] - scene.boxes[:, :2]).prod(axis=1)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
@@ -10,6 +12,7 @@ from pocketface.evaluate.headpose import rotation_of
 from pocketface.runtime.pose import euler_angles
 from pocketface.train.detect.crop import cut, mirror, mosaic, random_crop
 from pocketface.train.detect.scenes import Scene, scene
+from pocketface.train.detect.tilt import turn
 
 #: Centres of the five discs, each of a colour of its own, and the face's box.
 FIVE = np.array([[60.0, 70], [84, 68], [73, 84], [63, 97], [83, 96]])
@@ -95,6 +98,25 @@ def test_mosaics_hold_four_pictures_at_their_places(drawn: Scene) -> None:
             assert_allclose(crop.landmarks[i] - (x0, y0), discs(part), atol=1.5)
             checked += 1
     assert checked
+
+
+@pytest.mark.parametrize("angle", [-35.0, 12.0, 90.0])
+def test_a_turned_picture_takes_everything_along(drawn: Scene, angle: float) -> None:
+    square = cut(drawn, 10, 10, 120, 160)
+    turned = turn(square, angle)
+    assert_allclose(turned.landmarks[0], discs(turned.image), atol=0.6)
+    eyes = turned.landmarks[0, 1] - turned.landmarks[0, 0]
+    before = square.landmarks[0, 1] - square.landmarks[0, 0]
+    assert_allclose(np.degrees(np.arctan2(*eyes[::-1]) - np.arctan2(*before[::-1])), angle, atol=1e-3)
+    box, old = turned.boxes[0], square.boxes[0]
+    if angle == 90:
+        assert_allclose(box[2:] - box[:2], (old[2:] - old[:2])[::-1], atol=1e-3)
+
+
+@pytest.mark.parametrize("angle", [-35.0, 12.0])
+def test_an_upright_head_gets_the_roll_of_the_picture(drawn: Scene, angle: float) -> None:
+    upright = replace(cut(drawn, 10, 10, 120, 160), rotations=np.eye(3, dtype=np.float32)[None])
+    assert_allclose(euler_angles(turn(upright, angle).rotations[0]), [0, 0, angle], atol=1e-4)
 
 
 def test_what_is_hardly_seen_is_ignored_and_what_is_out_is_gone(drawn: Scene) -> None:
