@@ -76,8 +76,11 @@ def info(model: Path, privacy: bool, as_json: bool) -> None:
 @seed
 @click.option("--out", type=FILE, required=True, help="The .safetensors file to write.")
 @click.option("--deployed", is_flag=True, help="Fold branches and norms first.")
+@click.option("--half", is_flag=True, help="Store kernels and matrices in float16: half the size.")
 @as_json
-def build(name: str, weights: Path | None, seed: int | None, out: Path, deployed: bool, as_json: bool) -> None:
+def build(
+    name: str, weights: Path | None, seed: int | None, out: Path, deployed: bool, half: bool, as_json: bool
+) -> None:
     """Build a network and save its weights, in training form or folded."""
     from ..export import build_model
     from ..models import parameters, reparameterize, save_weights
@@ -85,7 +88,7 @@ def build(name: str, weights: Path | None, seed: int | None, out: Path, deployed
 
     built = build_model(name, weights, seed=seed)
     network = reparameterize(built.network) if deployed else built.network
-    save_weights(network, out)
+    save_weights(network, out, half=half)
     counts = {"tensors": len(network.state_dict()), "parameters": parameters(network)}
     columns = [Column(key="file", name="file"), Column(key="weights", name="weights from")]
     columns += [Column(key=key, name=key, kind="number") for key in counts]

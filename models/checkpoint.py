@@ -23,6 +23,8 @@ from ..errors import InvalidModel
 WRAPPERS = ("state_dict", "state_dict_backbone", "model", "backbone")
 #: What data-parallel and compiled modules put before each key.
 PREFIXES = ("module.", "_orig_mod.")
+#: What a recogniser with a quality output calls the recogniser in it, see ``models.recognizability``.
+_TRUNK = "trunk."
 #: Words in the names of what only training needs: margin heads and their class centres, optimisers and their state.
 _TRAINING = re.compile(
     r"(^|[._])(head|margin|arcface|cosface|adaface|partial_?fc|softmax_fc|classifier|centers?|centres?|prox(y|ies)|"
@@ -56,10 +58,14 @@ def read_state(path: Path) -> dict[str, Tensor]:
 def load_weights(model: nn.Module, path: Path) -> None:
     """Load a checkpoint into ``model``; every key and every shape must fit.
 
+    The checkpoint of a recogniser with a quality output also serves the same recogniser without one.
+
     Raises:
         InvalidModel: the file cannot be read, or its keys, shapes or values are not those of this network.
     """
     state, expected = read_state(path), model.state_dict()
+    if not any(key.startswith(_TRUNK) for key in expected):
+        state = {k.removeprefix(_TRUNK): v for k, v in state.items() if k.startswith(_TRUNK)} or state
     _refuse_training_heads(state, expected, path)
     faults = {
         "missing": [k for k in expected if k not in state],
@@ -77,14 +83,24 @@ def load_weights(model: nn.Module, path: Path) -> None:
     model.load_state_dict(state)
 
 
-def save_weights(network: nn.Module, path: Path) -> None:
+def save_weights(network: nn.Module, path: Path, *, half: bool = False) -> None:
     """Write a network's tensors to a ``.safetensors`` file, whole or not at all.
+
+    Args:
+        network: whose state it is.
+        path: the file.
+        half: whether kernels and matrices are stored in float16, which halves the file. Norms, biases and scales
+            never are: a variance or a scale of 1e-5 need not fit.
 
     Raises:
         OutputError: the folder cannot be written to.
     """
+    state = {key: tensor.contiguous() for key, tensor in network.state_dict().items()}
+    if half:
+        wide = [key for key, tensor in state.items() if tensor.ndim >= 2 and key.endswith("weight")]
+        state |= {key: state[key].half() for key in wide}
     with atomic(path) as temporary:
-        save_file({key: tensor.contiguous() for key, tensor in network.state_dict().items()}, temporary)
+        save_file(state, temporary)
 
 
 def _refuse_training_heads(state: Mapping[str, Tensor], expected: Mapping[str, Tensor], path: Path) -> None:

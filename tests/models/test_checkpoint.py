@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from pocketface.errors import InvalidModel
-from pocketface.models import create_model
+from pocketface.models import create_model, save_weights
 from pocketface.models.checkpoint import read_state
 
 NAME = "facelivtv2_xs"
@@ -124,3 +124,24 @@ def test_what_is_no_checkpoint_is_refused(tmp_path: Path) -> None:
         create_model(NAME, weights=_save([1, 2], tmp_path / "list.pt"))
     with pytest.raises(InvalidModel, match="names to tensors"):
         create_model(NAME, weights=_save({"lr": 0.1}, tmp_path / "dict.pt"))
+
+
+def test_half_the_size_keeps_the_answers(tmp_path: Path) -> None:
+    network = create_model(NAME, seed=3)
+    save_weights(network, tmp_path / "whole.safetensors")
+    save_weights(network, tmp_path / "half.safetensors", half=True)
+    whole, half = ((tmp_path / f"{name}.safetensors").stat().st_size for name in ("whole", "half"))
+    assert half < 0.52 * whole
+    again, x = create_model(NAME, weights=tmp_path / "half.safetensors"), torch.rand(4, 3, 112, 112) * 2 - 1
+    with torch.inference_mode():
+        assert torch.cosine_similarity(network(x), again(x)).min() > 0.99999
+    stored = read_state(tmp_path / "half.safetensors")
+    assert {stored[key].dtype for key in stored if key.endswith(("ls", "alpha", "running_var"))} == {torch.float32}
+
+
+def test_a_recogniser_that_judges_serves_the_one_that_does_not(tmp_path: Path) -> None:
+    judging = create_model("facelivtv2_xs_ri", seed=3)
+    save_weights(judging, tmp_path / "w.safetensors")
+    plain, x = create_model(NAME, weights=tmp_path / "w.safetensors"), torch.rand(2, 3, 112, 112) * 2 - 1
+    with torch.inference_mode():
+        assert torch.equal(plain(x), judging(x))
