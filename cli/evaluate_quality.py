@@ -23,7 +23,12 @@ Found = tuple[list["Discarding"], dict[str, Mapping[str, float]], list[str]]
 @click.command()
 @click.argument("data", type=PATH, nargs=-1, required=True)
 @click.option("--model", "models", type=PATH, multiple=True, help="Exported recogniser. Repeatable.")
-@click.option("--quality", "sources", multiple=True, help="A CSV (name, quality), `norm` or `output`. Repeatable.")
+@click.option(
+    "--quality",
+    "sources",
+    multiple=True,
+    help="A CSV (name, quality), a forest (.npz), `norm` or `output`. Repeatable.",
+)
 @click.option("--re-estimate", is_flag=True, help="Also set the threshold again on what is left.")
 @click.option("--spoil", is_flag=True, help="Add a copy of each picture, spoiled in one of forty ways.")
 @data_options
@@ -45,8 +50,9 @@ def quality(
 
     DATA is one or more CSV files of scored pairs (same, score, and quality or quality_a and quality_b; with a and b
     naming the pictures, files are also compared). Or, with --model, one data set as `evaluate verification` takes it;
-    the quality of its pictures is read from --quality: a CSV (name, quality), the length of the embedding (norm), or
-    an output of the model that its contract calls quality or recognizability (output).
+    the quality of its pictures is read from --quality: a CSV (name, quality), the length of the embedding (norm), an
+    output of the model that its contract calls quality or recognizability (output), or a landmark forest (.npz), which
+    judges the face that --detector finds.
     """
     from ..artifact import load_artifact
     from ..evaluate.quality import agreements
@@ -151,10 +157,15 @@ def _qualities(source: str, pictures: Any, embedder: Any, detector: Any, embedde
     import numpy as np
 
     from ..errors import InvalidContract
-    from ..evaluate.quality_sources import model_qualities, qualities_of, read_qualities
+    from ..evaluate.quality_sources import forest_qualities, model_qualities, qualities_of, read_qualities
+    from ..runtime.forest import load_forest
 
     if source == "output":
         return model_qualities(pictures, embedder, detector)
+    if source.endswith(".npz"):
+        if detector is None:
+            raise click.UsageError(f"{source} judges what a detector finds: name one with --detector")
+        return forest_qualities(pictures, load_forest(Path(source)), detector)
     if source != "norm":
         return qualities_of(pictures, read_qualities(Path(source)))
     if embedder.task.normalized:

@@ -1,4 +1,4 @@
-"""Where quality scores come from: a CSV, the length of the embedding, or an output of the model."""
+"""Where quality scores come from: a CSV, the length of the embedding, an output of the model, or a forest."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..contract import Recognition
-from ..errors import InvalidContract, InvalidData
+from ..errors import InvalidContract, InvalidData, InvalidImage
 from ..runtime.detector import Detector
 from ..runtime.embedder import Embedder
+from ..runtime.forest import Forest
 from ..runtime.session import Session
-from .crops import Cropper
+from .crops import Cropper, main_face
 from .data import ImageSet
 from .discard import ListedImpostors
 
@@ -75,6 +76,25 @@ def model_qualities(images: ImageSet, embedder: Embedder, detector: Detector | N
             if found.size != len(good):
                 raise InvalidContract(f"{embedder.artifact.path}: {meaning} of shape {found.shape}, expected one each")
             values[list(good)] = found.reshape(-1)
+    return values
+
+
+def forest_qualities(images: ImageSet, forest: Forest, detector: Detector) -> Floats:
+    """``(N,)`` what a forest says of the main face that a detector finds in each picture, ``-inf`` where there is none.
+
+    Pictures that are aligned crops are searched too: the forest knows a face by its box and landmarks alone.
+
+    Raises:
+        UnsupportedModel: the detector fails, or answers NaN.
+    """
+    values = np.full(len(images), -math.inf)
+    for i, sample in enumerate(images.samples):
+        try:
+            image = sample.read()
+        except InvalidImage:
+            continue
+        if faces := detector.detect(image):
+            values[i] = forest.judge([main_face(faces, (image.shape[0], image.shape[1]))])[0]
     return values
 
 
