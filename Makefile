@@ -10,7 +10,7 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3; do \
 	  "$$p" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13))' 2>/dev/null && echo $$p && break; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-slow lint format bench wheel clean distclean
+.PHONY: help install demo test test-slow lint format golden bench wheel clean distclean
 
 help: ## list what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -34,6 +34,9 @@ lint: install ## style and types only
 format: install ## put the sources into the house's format
 	$(PY) -m ruff check --fix .
 	$(PY) -m ruff format .
+
+golden: install ## write bindings/golden anew: what runtimes in other languages are held to
+	$(PY) -m pocketface.evaluate.golden bindings/golden/vectors
 
 bench: demo ## measure folding, pixels, memory and exporting on this machine
 	$(PY) -m pocketface.bench $(OUT) --out $(OUT)/bench
