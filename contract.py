@@ -160,6 +160,7 @@ class Quantization(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
         calibration: hex SHA-256 over the pictures, as the network takes them, that gave activations their ranges;
             absent where a recipe needs none.
         pictures: number of them.
+        equalized: whether the ranges of the float network's channels were made alike first, which changes no answer.
     """
 
     recipe: str
@@ -167,6 +168,7 @@ class Quantization(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     kept: tuple[str, ...] = ()
     calibration: Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}$")] | msgspec.UnsetType = msgspec.UNSET
     pictures: Annotated[int, msgspec.Meta(ge=0)] = 0
+    equalized: bool = False
 
 
 class ModelContract(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

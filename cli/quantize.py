@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 @click.option("--judge", type=PATH, help="Other pictures, of other people, to judge by. Default: 48 bundled portraits.")
 @click.option("--gate", help="What must hold: cosine>=0.985,cosine_p1>=0.95; detectors: missed, box_iou, landmarks.")
 @click.option("--rescue", "rescuing", is_flag=True, help="Keep the fewest layers in float that meet the gate.")
+@click.option("--equalize", "equalizing", is_flag=True, help="First make the ranges of its channels alike; exact.")
+@click.option("--weights", type=FILE, help="With --equalize: what ARTIFACT was made from, unless that is bundled.")
 @click.option(
     "--keep", multiple=True, help="Regular expression: layers with it in their name stay in float. Repeatable."
 )
@@ -41,6 +43,8 @@ def quantize(
     judge: Path | None,
     gate: str | None,
     rescuing: bool,
+    equalizing: bool,
+    weights: Path | None,
     keep: Sequence[str],
     io: str | None,
     detector: Path | None,
@@ -57,10 +61,13 @@ def quantize(
     ranges and the layers that stayed in float are recorded in its contract. A picture or a person that is in both
     --calibration and --judge is an error.
     """
+    from tempfile import TemporaryDirectory
+
     from ..artifact import load_artifact
     from ..export.quiet import quiet
+    from ..quantize.equalized import equalized_source
     from ..quantize.job import Job
-    from ..quantize.pictures import bundled_pictures, open_pictures
+    from ..quantize.pictures import bundled_pictures, open_pictures, require_apart
     from ..quantize.pipeline import quantize_artifact
     from ..quantize.policy import check_recipe, check_source
     from ..quantize.recipe import open_recipe
@@ -70,6 +77,8 @@ def quantize(
     how = open_recipe(recipe).keeping(*keep)
     how = how if io is None else how.changed(io=io)
     conditions = _gate(gate, parent, rescuing)
+    if equalizing and not (how.static and calibration):
+        raise click.UsageError("--equalize is for static recipes, which have a --calibration to see the ranges on")
     check_source(parent)
     check_recipe(how, parent)
     with console().status("") as status, quiet():
@@ -82,8 +91,14 @@ def quantize(
 
         ranges = pictures(calibration, identities=identities) if calibration and how.static else None
         judges = pictures(judge) if judge else bundled_pictures(parent)
-        job = Job(parent, how, ranges, judges, backend=backend, progress=status.update)
-        made = quantize_artifact(job, out or artifact.parent, gate=conditions, rescuing=rescuing)
+        with TemporaryDirectory(prefix="pocketface-") as folder:
+            source = None
+            if equalizing and ranges:
+                require_apart(ranges, judges)
+                status.update(f"equalising {artifact.name}")
+                source = equalized_source(parent, ranges, Path(folder), weights)
+            job = Job(parent, how, ranges, judges, backend=backend, source=source, progress=status.update)
+            made = quantize_artifact(job, out or artifact.parent, gate=conditions, rescuing=rescuing)
     notes = [problem for each in (ranges, judges) if each for problem in each.problems]
     _show(made, notes, as_json)
 

@@ -35,6 +35,7 @@ class Job:
         calibration: pictures for a static recipe's ranges, which no other recipe needs.
         judge: other pictures, of other people.
         backend: name of the engine that judges; None for the first that can run the files.
+        source: a file that answers as ``parent`` does and is easier to quantize; None for ``parent`` itself.
         progress: told in a few words what is being done.
 
     Raises:
@@ -51,6 +52,7 @@ class Job:
         judge: Pictures,
         *,
         backend: str | None = None,
+        source: Artifact | None = None,
         progress: Progress = lambda step: None,
     ) -> None:
         check_source(parent)
@@ -61,8 +63,9 @@ class Job:
             require_apart(calibration, judge)
         self.parent, self.recipe, self.progress = parent, effective(recipe, parent), progress
         self.calibration = calibration if recipe.static else None
+        self.source = source or parent
         self.quantizer = QUANTIZERS[parent.format]
-        self.layers = layers_of(parent)
+        self.layers = layers_of(self.source)
         self._pictures, self._backend = judge, backend
 
     @cached_property
@@ -71,7 +74,7 @@ class Job:
         if self.calibration is None:
             return {}
         self.progress(f"ranges of {self.parent.path.name} on {len(self.calibration)} pictures")
-        return measure_ranges(self.parent, self.calibration)
+        return measure_ranges(self.source, self.calibration)
 
     @cached_property
     def judge(self) -> Judge:
@@ -96,7 +99,7 @@ class Job:
         """
         operations = {operation.name for layer in chosen for operation in layer.operations}
         try:
-            self.quantizer.write(self.parent.path, self.recipe, operations, self.ranges, path)
+            self.quantizer.write(self.source.path, self.recipe, operations, self.ranges, path)
         except PocketfaceError:
             raise
         except Exception as e:  # three libraries, each with errors of its own
@@ -107,7 +110,12 @@ class Job:
     def contract(self, chosen: Collection[Layer]) -> ModelContract:
         """The parent's contract, as it holds for the child; what was measured with the parent alone is left out."""
         parent, spec = self.parent.contract, self.parent.contract.input
-        how = Quantization(recipe=self.recipe.name, parent=self.parent.sha256, kept=self.kept(chosen))
+        how = Quantization(
+            recipe=self.recipe.name,
+            parent=self.parent.sha256,
+            kept=self.kept(chosen),
+            equalized=self.source is not self.parent,
+        )
         if self.calibration is not None:
             told = {"calibration": self.calibration.fingerprint, "pictures": len(self.calibration)}
             how = msgspec.structs.replace(how, **told)
