@@ -46,7 +46,7 @@ def detect(
     for path in images:
         image = load_image(path)
         faces = finder.detect(image, score_threshold=threshold)
-        rows += [_row(path, face) for face in faces] or [{"image": str(path)}]
+        rows += [row_of(path, face) for face in faces] or [{"image": str(path)}]
         if draw:
             _draw(image, faces, draw / f"{path.stem}.png")
     columns = [Column(key="image", name="image")]
@@ -86,11 +86,11 @@ def embed(
     from ..report import Column
     from ..runtime.images import load_image
 
-    analyzer = _analyzer(detector, recognizer, backend, threads)
+    analyzer = analyzer_of(detector, recognizer, backend, threads)
     found = [(p, face) for p in images for face in analyzer.analyze(load_image(p), score_threshold=threshold)]
     if out is None:
         origin = {"fingerprint": analyzer.embedder.fingerprint, "precision": analyzer.embedder.contract.precision}
-        print_json([{**_row(path, face), "embedding": face.embedding.vector, **origin} for path, face in found])
+        print_json([{**row_of(path, face), "embedding": face.embedding.vector, **origin} for path, face in found])
         return
     with atomic(out) as temporary, temporary.open("wb") as file:
         np.savez(
@@ -132,12 +132,14 @@ def compare(
     """
     from ..report import Column
 
-    analyzer = _analyzer(detector, recognizer, backend, threads)
+    analyzer = analyzer_of(detector, recognizer, backend, threads)
     one, other = (_best_face(analyzer, path, threshold) for path in (a, b))
     decision = analyzer.decide(one, other)
     row = {
         "a": str(a),
         "b": str(b),
+        "quality_a": one.quality,
+        "quality_b": other.quality,
         "cosine": decision.cosine,
         "decision": str(decision),
         "same": None if not decision.calibrated else decision.far is not None,
@@ -146,11 +148,12 @@ def compare(
         "trained": analyzer.embedder.contract.trained,
     }
     columns = [Column(key="a", name="A"), Column(key="b", name="B")]
+    columns += [Column(key=f"quality_{x}", name=f"quality {x.upper()}", kind="number", spec=".3f") for x in "ab"]
     columns += [Column(key="cosine", name="cosine", kind="number", spec=".4f"), Column(key="decision", name="decision")]
     show("Similarity", [*columns, Column(key="trained", name="trained")], [row], as_json)
 
 
-def _analyzer(detector: Path, recognizer: Path, backend: str | None, threads: int | None) -> FaceAnalyzer:
+def analyzer_of(detector: Path, recognizer: Path, backend: str | None, threads: int | None) -> FaceAnalyzer:
     """An analyzer; a named engine is used for both models if it runs both formats, else each takes its first."""
     from ..runtime.analyzer import FaceAnalyzer
     from ..runtime.detector import Detector
@@ -170,10 +173,12 @@ def _best_face(analyzer: FaceAnalyzer, path: Path, threshold: float | None) -> F
     return faces[0]
 
 
-def _row(path: Path, face: DetectedFace) -> dict[str, Any]:
+def row_of(path: Path, face: DetectedFace) -> dict[str, Any]:
+    """What is known of a face, for a table and for JSON; ``quality`` only where a recogniser judged it."""
     box = dict(zip(("x1", "y1", "x2", "y2"), map(float, face.box), strict=True))
     pose = face.pose._asdict() if face.pose else {}
-    return {"image": str(path), **box, "score": face.score, **pose, "landmarks": face.landmarks}
+    judged = {} if (quality := getattr(face, "quality", None)) is None else {"quality": quality}
+    return {"image": str(path), **box, "score": face.score, **pose, **judged, "landmarks": face.landmarks}
 
 
 def _draw(image: Any, faces: Sequence[DetectedFace], target: Path) -> None:

@@ -83,5 +83,11 @@ def test_a_checkpoint_of_the_plain_network_becomes_the_trunk(tmp_path: Path, pic
     again = create_model(NAME, weights=whole)
     with torch.no_grad():
         assert torch.equal(again.judged(pictures)[1], model.judged(pictures)[1])
+    other = create_model(NAME, seed=5)
+    load_trunk(other, whole)  # a file with an index serves as well; the index is not taken
+    with torch.no_grad():
+        assert torch.equal(other(pictures), plain(pictures))
+        assert not torch.equal(other.judged(pictures)[1], model.judged(pictures)[1])
+    save_weights(create_model("mobilefacenet"), file)
     with pytest.raises(InvalidModel, match="not a checkpoint"):
-        load_trunk(model, whole)
+        load_trunk(model, file)
