@@ -69,7 +69,7 @@ def quantize(
     from ..quantize.job import Job
     from ..quantize.pictures import bundled_pictures, open_pictures, require_apart
     from ..quantize.pipeline import quantize_artifact
-    from ..quantize.policy import check_recipe, check_source
+    from ..quantize.policy import check_recipe, check_source, in_half
     from ..quantize.recipe import open_recipe
     from ..runtime.detector import Detector
 
@@ -89,7 +89,8 @@ def quantize(
             told = lambda done, total: status.update(f"{path.name}: {done} of {total} pictures")  # noqa: E731
             return open_pictures(path, parent, progress=told, **options, **others)
 
-        ranges = pictures(calibration, identities=identities) if calibration and how.static else None
+        measured = calibration and (how.static or in_half(how, parent))
+        ranges = pictures(calibration, identities=identities) if calibration and measured else None
         judges = pictures(judge) if judge else bundled_pictures(parent)
         with TemporaryDirectory(prefix="pocketface-") as folder:
             source = None
@@ -99,7 +100,9 @@ def quantize(
                 source = equalized_source(parent, ranges, Path(folder), weights)
             job = Job(parent, how, ranges, judges, backend=backend, source=source, progress=status.update)
             made = quantize_artifact(job, out or artifact.parent, gate=conditions, rescuing=rescuing)
+            risk = job.at_risk
     notes = [problem for each in (ranges, judges) if each for problem in each.problems]
+    notes += [f"{layer} reaches {peak:.0f} and stays in float32: half might overflow" for layer, peak in risk.items()]
     _show(made, notes, as_json)
 
 

@@ -19,8 +19,8 @@ from .fidelity import Judge
 from .formats import QUANTIZERS, layers_of
 from .layers import BEFORE, BEHIND, Layer
 from .pictures import Pictures, require_apart
-from .policy import check_recipe, check_source, chosen_layers, effective
-from .ranges import Range
+from .policy import check_recipe, check_source, chosen_layers, effective, in_half
+from .ranges import Range, at_risk
 from .recipe import Recipe
 
 Progress = Callable[[str], None]
@@ -32,7 +32,8 @@ class Job:
     Args:
         parent: the float file.
         recipe: how it is to be quantized.
-        calibration: pictures for a static recipe's ranges, which no other recipe needs.
+        calibration: pictures for ranges: static recipes need them, and files that are to compute in half should have
+            them, to keep in float32 what would overflow.
         judge: other pictures, of other people.
         backend: name of the engine that judges; None for the first that can run the files.
         source: a file that answers as ``parent`` does and is easier to quantize; None for ``parent`` itself.
@@ -62,7 +63,7 @@ class Job:
         if calibration is not None:
             require_apart(calibration, judge)
         self.parent, self.recipe, self.progress = parent, effective(recipe, parent), progress
-        self.calibration = calibration if recipe.static else None
+        self.calibration = calibration if recipe.static or in_half(recipe, parent) else None
         self.source = source or parent
         self.quantizer = QUANTIZERS[parent.format]
         self.layers = layers_of(self.source)
@@ -82,9 +83,18 @@ class Job:
         self.progress(f"{self.parent.path.name} on {len(self._pictures)} pictures that judge")
         return Judge(self.parent, self._pictures.inputs, self._backend)
 
+    @cached_property
+    def at_risk(self) -> dict[str, float]:
+        """Layers that might overflow in half -> their greatest absolute value on the calibration pictures."""
+        if self.recipe.static or self.calibration is None:
+            return {}
+        layer_of = {operation.name: layer.name for layer in self.layers for operation in layer.operations}
+        return at_risk(self.ranges, lambda tensor: layer_of.get(tensor, BEFORE))
+
     def chosen(self, kept: Collection[str] = ()) -> list[Layer]:
         """The layers that are quantized if some more are kept in float."""
-        return [layer for layer in chosen_layers(self.recipe, self.parent, self.layers) if layer.name not in kept]
+        left = {*kept, *self.at_risk}
+        return [layer for layer in chosen_layers(self.recipe, self.parent, self.layers) if layer.name not in left]
 
     def kept(self, chosen: Collection[Layer]) -> tuple[str, ...]:
         """The layers that stay in float where the given ones are quantized."""

@@ -65,7 +65,7 @@ def quantize_artifact(job: Job, folder: Path, *, gate: Sequence[Condition] = (),
             raise ParityError(f"{target.name} on {fidelity.engine}: {'; '.join(faults)}{hint}")
         sidecar_path(target).unlink(missing_ok=True)  # so that an interrupt here leaves no sidecar of another file
     artifact = write_sidecar(target, job.contract(chosen), job.parent.sha256)
-    return Quantized(artifact, job.parent, fidelity, len(chosen), rescued)
+    return Quantized(artifact, job.parent, fidelity, len([c for c in chosen if c.elements]), rescued)
 
 
 def name_of(job: Job) -> str:

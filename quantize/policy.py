@@ -28,7 +28,6 @@ REFUSALS: dict[tuple[str, str], str] = {
     ("tflite", "palettize_8"): _PALETTES,
     ("tflite", "static_wi8_au8"): "TFLite's kernels for 8 bits are signed: static_wi8_ai8",
     ("tflite", "w8a8"): "that is Core ML's; here it is called static_wi8_ai8",
-    ("coreml", "fp16"): "`pocketface export --precision float16` writes it, with the arithmetic in half as well",
     ("coreml", "dynamic_wi8_afp32"): "Core ML finds no ranges while it runs: weight_only_wi8_afp32, or w8a8",
     ("coreml", "static_wi8_ai8"): "in Core ML it is called w8a8",
     ("coreml", "static_wi8_au8"): "Core ML's activations in 8 bits are signed: w8a8",
@@ -70,6 +69,8 @@ def check_recipe(recipe: Recipe, artifact: Artifact) -> None:
     where = f"{recipe.name} for {artifact.path.name}"
     if reason := REFUSALS.get((artifact.format, recipe.name)):
         raise UnsupportedModel(f"{where}: {reason}")
+    if recipe.scheme == "fp16" and artifact.contract.precision != "float32":
+        raise UnsupportedModel(f"{where}: it is in half already; start from the float32 file")
     if recipe.scheme == "w8a8" and artifact.contract.precision != "float16":
         raise UnsupportedModel(f"{where}: coremltools writes its scales in half; start from the float16 package")
     if recipe.io == "float":
@@ -99,12 +100,18 @@ def chosen_layers(recipe: Recipe, artifact: Artifact, layers: Sequence[Layer]) -
     and the division by the length need the digits.
     """
     unable = UNABLE.get((artifact.format, recipe.scheme), frozenset())
-    ends = {BEHIND} if recipe.io == "int8" else {BEFORE, BEHIND}
+    whole = recipe.io == "int8" or in_half(recipe, artifact)
+    ends = {BEHIND} if whole else {BEFORE, BEHIND}
     return [
         layer
         for layer in layers
         if layer.name not in ends and layer.kind not in unable and not recipe.keeps(layer.name)
     ]
+
+
+def in_half(recipe: Recipe, artifact: Artifact) -> bool:
+    """Whether a file is to compute in half, where large numbers overflow; other formats only store weights in half."""
+    return (artifact.format, recipe.scheme) == ("coreml", "fp16")
 
 
 def available(format: str) -> list[str]:

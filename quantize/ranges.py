@@ -25,7 +25,7 @@ class Range:
     @property
     def peak(self) -> float:
         """Greatest absolute value."""
-        return max(abs(self.low), abs(self.high))
+        return float(np.abs([self.low, self.high]).max())  # NaN stays NaN
 
 
 class Extremes:

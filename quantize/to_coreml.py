@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..embedded import KEY
 from ..evaluate.mil import open_package
 from ..evaluate.mil.package import Package
 from ..evaluate.mil.quiet import coremltools
@@ -71,9 +72,33 @@ def write(source: Path, recipe: Recipe, chosen: Collection[str], found: Mapping[
         if recipe.scheme == "w8a8":
             model = _with_ranges(model, source, chosen, found)
         weights = [o.weight for o in operations(source) if o.name in chosen and o.weight and o.elements >= _FEWEST]
-        made = _compress(model, recipe, weights)
+        made = _in_half(model, chosen) if recipe.scheme == "fp16" else _compress(model, recipe, weights)
+        made.license, made.short_description = model.license, model.short_description
+        made.user_defined_metadata[KEY] = ""
         made.save(str(path))
     make_reproducible(path)
+
+
+def _in_half(model: Any, chosen: Collection[str]) -> Any:
+    """The program of a float32 package, computed in half where that was chosen."""
+    from coremltools.converters.mil.frontend.milproto.load import load
+
+    ct, spec = coremltools(), model.get_spec()
+    pictures = [i for i in spec.description.input if i.type.WhichOneof("Type") == "imageType"]
+    sizes = [(1, 3, picture.type.imageType.height, picture.type.imageType.width) for picture in pictures]
+    return ct.convert(
+        load(spec, spec.specificationVersion, model.weights_dir),
+        source="milinternal",
+        convert_to="mlprogram",
+        inputs=[
+            ct.ImageType(name=picture.name, shape=size, color_layout=ct.colorlayout.RGB)
+            for picture, size in zip(pictures, sizes, strict=True)
+        ],
+        outputs=[ct.TensorType(name=output.name, dtype=np.float32) for output in spec.description.output],
+        compute_precision=ct.transform.FP16ComputePrecision(op_selector=lambda op: op.name in chosen),
+        minimum_deployment_target=ct.target.iOS16,
+        skip_model_load=True,
+    )
 
 
 def _compress(model: Any, recipe: Recipe, weights: Collection[str]) -> Any:

@@ -28,7 +28,7 @@ def test_a_refusal_gives_its_reason(exports, key):
 def test_each_format_has_what_the_issue_of_it_is():
     assert available("onnx") == ["fp16", "weight_only_wi8_afp32", "static_wi8_ai8", "static_wi8_au8"]
     assert available("tflite") == ["fp16", "weight_only_wi8_afp32", "dynamic_wi8_afp32", "static_wi8_ai8"]
-    assert available("coreml") == ["weight_only_wi8_afp32", "palettize_6", "palettize_4", "w8a8"]
+    assert available("coreml") == ["fp16", "weight_only_wi8_afp32", "palettize_6", "palettize_4", "w8a8"]
 
 
 def test_inputs_and_outputs_in_8_bits_are_for_tflite_recognisers(exports):
@@ -45,6 +45,12 @@ def test_core_ml_s_activations_in_8_bits_start_from_half(exports):
     check_recipe(recipe, exports[RECOGNIZER, "coreml", "float16"].artifact)
     with pytest.raises(UnsupportedModel, match="start from the float16 package"):
         check_recipe(recipe, exports[RECOGNIZER, "coreml", "float32"].artifact)
+
+
+def test_half_starts_from_float32(exports):
+    check_recipe(parse_recipe("fp16"), exports[RECOGNIZER, "coreml", "float32"].artifact)
+    with pytest.raises(UnsupportedModel, match="in half already"):
+        check_recipe(parse_recipe("fp16"), exports[RECOGNIZER, "coreml", "float16"].artifact)
 
 
 def test_what_is_quantized_is_no_source(exports):

@@ -30,7 +30,7 @@ EVERY += [(DETECTOR, "coreml", recipe) for recipe in available("coreml")]
 #: Least mean cosine, or IoU, on these untrained networks, which are kind to nobody.
 LEAST = {"fp16": 0.9999, "weight_only_wi8_afp32": 0.998, "dynamic_wi8_afp32": 0.99}
 LEAST |= {"static_wi8_ai8": 0.95, "static_wi8_au8": 0.95}
-LEAST_IOU = {"weight_only_wi8_afp32": 0.95, "palettize_6": 0.9, "palettize_4": 0.7, "w8a8": 0.85}
+LEAST_IOU = {"fp16": 0.95, "weight_only_wi8_afp32": 0.95, "palettize_6": 0.9, "palettize_4": 0.7, "w8a8": 0.85}
 #: Most that a file of a recipe may have of its float parent's bytes.
 MOST = {"fp16": 0.56, "palettize_6": 0.25, "palettize_4": 0.18, "w8a8": 0.6}
 PARENT = {"w8a8": "float16"}
@@ -59,8 +59,9 @@ def test_its_contract_says_how_it_was_made(quantized, exports, model, format, re
     assert (how.recipe, how.parent, made.parent) == (recipe, parent.sha256, parent.sha256)
     assert contract.precision == parse_recipe(recipe).precision
     assert contract.fingerprint == parent.contract.fingerprint
-    assert bool(how.calibration) == parse_recipe(recipe).static
-    assert how.pictures == (32 if parse_recipe(recipe).static else 0)
+    measured = parse_recipe(recipe).static or (format, recipe) == ("coreml", "fp16")
+    assert bool(how.calibration) == measured
+    assert how.pictures == (32 if measured else 0)
     kept = {("tflite", "fp16"): 12, ("tflite", "dynamic_wi8_afp32"): 12, ("coreml", "w8a8"): 9}
     assert len(how.kept) == kept.get((format, recipe), 0)  # the 12 token mixings; the detector's heads
     assert not find_leaks(made, take_inventory(made))
