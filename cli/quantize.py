@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @click.option("--recipe", required=True, help="Name, such as static_wi8_ai8, or a JSON file with one.")
 @click.option("--calibration", type=PATH, help="Pictures for the ranges of activations; static recipes need them.")
 @click.option("--judge", type=PATH, help="Other pictures, of other people, to judge by. Default: 48 bundled portraits.")
-@click.option("--gate", help="What must hold: cosine>=0.985,cosine_p1>=0.95; detectors: missed, box_iou, landmarks.")
+@click.option("--gate", help="What must hold: cosine>=0.985,flips<=0.005; detectors: missed, box_iou, landmarks.")
 @click.option("--rescue", "rescuing", is_flag=True, help="Keep the fewest layers in float that meet the gate.")
 @click.option("--equalize", "equalizing", is_flag=True, help="First make the ranges of its channels alike; exact.")
 @click.option("--weights", type=FILE, help="With --equalize: what ARTIFACT was made from, unless that is bundled.")
@@ -64,7 +64,10 @@ def quantize(
     from tempfile import TemporaryDirectory
 
     from ..artifact import load_artifact
+    from ..evaluate.cache import Cache
+    from ..evaluate.data import open_data
     from ..export.quiet import quiet
+    from ..quantize.decisions import DECISIONS, Decisions
     from ..quantize.equalized import equalized_source
     from ..quantize.job import Job
     from ..quantize.pictures import bundled_pictures, open_pictures, require_apart
@@ -89,6 +92,10 @@ def quantize(
             told = lambda done, total: status.update(f"{path.name}: {done} of {total} pictures")  # noqa: E731
             return open_pictures(path, parent, progress=told, **options, **others)
 
+        deciding = None
+        if judge and any(condition.figure in DECISIONS for condition in conditions):
+            status.update(f"reading {judge.name}")
+            deciding = Decisions(open_data(judge, aligned=aligned), finder, Cache(), backend)
         measured = calibration and (how.static or in_half(how, parent))
         ranges = pictures(calibration, identities=identities) if calibration and measured else None
         judges = pictures(judge) if judge else bundled_pictures(parent)
@@ -98,7 +105,13 @@ def quantize(
                 require_apart(ranges, judges)
                 status.update(f"equalising {artifact.name}")
                 source = equalized_source(parent, ranges, Path(folder), weights)
-            job = Job(parent, how, ranges, judges, backend=backend, source=source, progress=status.update)
+            job = Job(
+                *(parent, how, ranges, judges),
+                backend=backend,
+                decisions=deciding,
+                source=source,
+                progress=status.update,
+            )
             made = quantize_artifact(job, out or artifact.parent, gate=conditions, rescuing=rescuing)
             risk = job.at_risk
     notes = [problem for each in (ranges, judges) if each for problem in each.problems]
@@ -108,12 +121,14 @@ def quantize(
 
 def _gate(text: str | None, parent: Artifact, rescuing: bool) -> Any:
     from ..evaluate.gate import parse_gate
+    from ..quantize.decisions import DECISIONS
     from ..quantize.fidelity import FIGURES
 
     if rescuing and not text:
         raise click.UsageError("--rescue needs a --gate to meet")
     try:
-        return parse_gate(text, FIGURES[parent.contract.task_name]) if text else ()
+        task = parent.contract.task_name
+        return parse_gate(text, FIGURES[task] + (DECISIONS if task == "recognition" else ())) if text else ()
     except ValueError as e:
         raise click.BadParameter(str(e), param_hint="--gate") from e
 
@@ -127,7 +142,12 @@ def _show(made: Quantized, notes: Sequence[str], as_json: bool) -> None:
         told = {"before": rescue.before.figures, "kept": rescue.kept, "costs": rescue.costs} if rescue else None
         print_json({**row, "rescue": told, "notes": notes})
         return
-    show(f"Quantized from {made.parent.path.name}", columns_for(made.parent.contract.task_name), [row], as_json)
+    show(
+        f"Quantized from {made.parent.path.name}",
+        columns_for(made.parent.contract.task_name, made.fidelity.figures),
+        [row],
+        as_json,
+    )
     if rescue and rescue.costs:
         show(
             "Each layer quantized alone", cost_columns(rescue.costs), [cost_row(c) for c in rescue.costs[:20]], as_json

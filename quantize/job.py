@@ -15,6 +15,7 @@ from ..errors import ExportError, InvalidData, PocketfaceError
 from ..evaluate.crops import NO_FACE
 from ..runtime.detector import Detector
 from ..runtime.preprocess import to_tensor
+from .decisions import Decisions
 from .fidelity import Judge
 from .formats import QUANTIZERS, layers_of
 from .layers import BEFORE, BEHIND, Layer
@@ -36,6 +37,7 @@ class Job:
             them, to keep in float32 what would overflow.
         judge: other pictures, of other people.
         backend: name of the engine that judges; None for the first that can run the files.
+        decisions: a set of known people to decide on with both files, of whom none was calibrated on.
         source: a file that answers as ``parent`` does and is easier to quantize; None for ``parent`` itself.
         progress: told in a few words what is being done.
 
@@ -53,6 +55,7 @@ class Job:
         judge: Pictures,
         *,
         backend: str | None = None,
+        decisions: Decisions | None = None,
         source: Artifact | None = None,
         progress: Progress = lambda step: None,
     ) -> None:
@@ -62,9 +65,11 @@ class Job:
             raise InvalidData(f"{recipe.name} needs pictures to calibrate on: activations have ranges")
         if calibration is not None:
             require_apart(calibration, judge)
+            if decisions:
+                decisions.require_apart(calibration)
         self.parent, self.recipe, self.progress = parent, effective(recipe, parent), progress
         self.calibration = calibration if recipe.static or in_half(recipe, parent) else None
-        self.source = source or parent
+        self.source, self.decisions = source or parent, decisions
         self.quantizer = QUANTIZERS[parent.format]
         self.layers = layers_of(self.source)
         self._pictures, self._backend = judge, backend

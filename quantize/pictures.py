@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
@@ -115,7 +115,7 @@ def open_pictures(
         images.name,
         np.stack([image for _, _, image in taken]),
         tuple(digest for _, digest, _ in taken),
-        frozenset(_plain(sample.identity) for sample, _, _ in taken if sample.identity),
+        frozenset(plain(sample.identity) for sample, _, _ in taken if sample.identity),
         problems,
     )
 
@@ -142,13 +142,21 @@ def require_apart(calibration: Pictures, judge: Pictures) -> None:
     Raises:
         InvalidData: the sets share a picture, byte for byte of its pixels, or a person.
     """
-    pictures = set(calibration.digests) & set(judge.digests)
-    people = calibration.identities & judge.identities
-    shared = [f"{len(pictures)} pictures"] if pictures else []
+    shared = set(calibration.digests) & set(judge.digests)
+    refuse_shared(calibration.name, judge.name, len(shared), calibration.identities & judge.identities)
+
+
+def refuse_shared(calibration: str, judge: str, pictures: int, people: Collection[str]) -> None:
+    """Refuse two sets that share pictures or people, if they do.
+
+    Raises:
+        InvalidData: they do.
+    """
+    shared = [f"{pictures} pictures"] if pictures else []
     shared += [f"{len(people)} people: {named(sorted(people))}"] if people else []
     if shared:
         raise InvalidData(
-            f"{calibration.name} and {judge.name} share {' and '.join(shared)}; a file that is judged by what it was "
+            f"{calibration} and {judge} share {' and '.join(shared)}; a file that is judged by what it was "
             "calibrated on looks better than it is: calibrate on other pictures of other people"
         )
 
@@ -195,6 +203,6 @@ def _read(sample: Sample, prepare: Callable[[], Image | str]) -> tuple[str, Imag
         return UNREADABLE
 
 
-def _plain(identity: str | None) -> str:
+def plain(identity: str | None) -> str:
     """A name in one spelling."""
     return " ".join((identity or "").casefold().replace("_", " ").split())

@@ -6,11 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
+
 from ..artifact import Artifact, atomic, sidecar_path, write_sidecar
 from ..errors import ParityError
 from ..evaluate.gate import Condition, broken
 from ..export.check import check_file
 from ..export.privacy import check_contents
+from .decisions import split_gate
 from .fidelity import Fidelity
 from .job import Job
 from .rescue import Rescue, rescue
@@ -52,14 +55,18 @@ def quantize_artifact(job: Job, folder: Path, *, gate: Sequence[Condition] = (),
 
     """
     target = folder / name_of(job)
+    answers, _ = split_gate(gate, job.decisions is not None)
     with atomic(target) as temporary:
-        rescued = rescue(job, gate) if rescuing else None
+        rescued = rescue(job, answers) if rescuing else None
         job.progress(f"writing {target.name}")
         chosen = job.chosen(rescued.kept if rescued else ())
         made = job.build(chosen, temporary)
         check_file(temporary)
         check_contents(made)
         fidelity = job.judge.compare(made)
+        if job.decisions:
+            figures = fidelity.figures | job.decisions.figures(job.parent, made, job.progress)
+            fidelity = msgspec.structs.replace(fidelity, figures=figures)
         if faults := broken(gate, fidelity.figures):
             hint = "" if rescuing else "; --rescue keeps the layers in float that it takes"
             raise ParityError(f"{target.name} on {fidelity.engine}: {'; '.join(faults)}{hint}")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import msgspec
 
 from ..report import Column, Row
@@ -9,8 +11,8 @@ from .fidelity import FIGURES
 from .pipeline import Quantized
 
 
-def columns_for(task: str) -> list[Column]:
-    """The columns of one task's table."""
+def columns_for(task: str, figures: Mapping[str, float]) -> list[Column]:
+    """The columns of one task's table; those of decisions only where they were measured."""
     columns = [
         Column(key="file", name="file"),
         Column(key="recipe", name="recipe"),
@@ -20,7 +22,8 @@ def columns_for(task: str) -> list[Column]:
     columns += [Column(key="size_ratio", name="of float", kind="number", spec=".2f")]
     columns += [Column(key="quantized", name="layers in", kind="number")]
     columns += [Column(key="kept", name="layers kept", kind="number")]
-    return columns + [Column(key=figure, name=figure, kind="number", spec=".5f") for figure in FIGURES[task]]
+    shown = [figure for figure in (*FIGURES[task], "tar_drop", "flips") if figure in figures]
+    return columns + [Column(key=figure, name=figure, kind="number", spec=".5f") for figure in shown]
 
 
 def quantized_row(one: Quantized) -> Row:
