@@ -50,7 +50,7 @@ DETECT_PRESETS: Mapping[str, Detect] = {
     "detect_xs": Detect(
         network="mos_xs",
         settings=Settings(
-            steps=3350,
+            steps=3600,
             learning_rate=5e-3,
             warmup=150,
             weight_decay=0.02,
