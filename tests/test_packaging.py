@@ -137,6 +137,8 @@ def test_the_wheel_holds_the_package_and_nothing_else(archives: tuple[Path, Path
         "evaluate/faces/landmarks.json",
         *(f"evaluate/people/person_{who}_{i}.jpg" for who in "abcde" for i in (1, 2, 3)),
         "weights/manifest.json",
+        "weights/landmark_forest.npz",
+        "weights/landmark_forest.md",
         *(f"weights/{one.file}" for one in list_bundled()),
         *(f"weights/{one.card.name}" for one in list_bundled()),
         *(f"evaluate/faces/person_{i:03}.jpg" for i in range(48)),

@@ -11,6 +11,8 @@ from ..artifact import digest
 from ..errors import InvalidModel
 
 FOLDER = Path(__file__).resolve().parent
+#: Says how good a detected face is, see :mod:`pocketface.runtime.forest`.
+FOREST = FOLDER / "landmark_forest.npz"
 
 
 class Bundled(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
