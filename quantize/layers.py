@@ -27,12 +27,15 @@ class Operation:
         kind: its type, as the format calls it.
         weight: name of the stored tensor that it multiplies with; empty for an operation without.
         elements: of that tensor.
+        takes, gives: names of its inputs and outputs.
     """
 
     name: str
     kind: str
     weight: str = ""
     elements: int = 0
+    takes: tuple[str, ...] = ()
+    gives: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -62,22 +65,27 @@ def group(operations: Iterable[Operation], model: str) -> tuple[Layer, ...]:
         model: the network's name in the registry, which knows what its modules are called.
     """
     modules = _modules(model)
+    operations, name = list(operations), BEFORE
     parts: dict[str, list[Operation]] = {BEFORE: []}
-    name = BEFORE
+    behind = _behind(operations)
     for operation in operations:
         if operation.weight:
             name = module_of(operation.weight, modules)
-        parts.setdefault(name, []).append(operation)
-    tail = _behind(parts[name])
-    head, parts[name] = parts[name][: len(parts[name]) - len(tail)], []
-    parts[name] = head
+        if operation.name not in behind:
+            parts.setdefault(name, []).append(operation)
+    tail = [operation for operation in operations if operation.name in behind]
     return tuple(_layer(name, found) for name, found in (*parts.items(), (BEHIND, tail)))
 
 
-def _behind(last: Sequence[Operation]) -> list[Operation]:
-    """What follows the last weights, but for the addition of their bias where that is an operation of its own."""
-    end = max((i for i, operation in enumerate(last) if operation.weight), default=-1)
-    return list(last[end + 1 :])
+def _behind(operations: Sequence[Operation]) -> set[str]:
+    """The operations that no weights depend on: they turn a network's answers into those of the file."""
+    needed, behind = set[str](), set[str]()
+    for operation in reversed(operations):
+        if operation.weight or needed & set(operation.gives):
+            needed |= set(operation.takes)
+        else:
+            behind.add(operation.name)
+    return behind
 
 
 def _layer(name: str, operations: Sequence[Operation]) -> Layer:

@@ -42,11 +42,13 @@ def operations(path: Path) -> list[Operation]:
 
 
 def _operation(operation: Any, name: str, stored: Mapping[str, int]) -> Operation:
+    takes = tuple(b.name for argument in operation.inputs.values() for b in argument.arguments if b.name)
+    gives = tuple(output.name for output in operation.outputs)
     if operation.type not in _WEIGHTED:
-        return Operation(name, operation.type)
+        return Operation(name, operation.type, takes=takes, gives=gives)
     taken = [b.name for p in ("weight", "x", "y") if p in operation.inputs for b in operation.inputs[p].arguments]
     weight = next((name for name in taken if name in stored), "")
-    return Operation(name, operation.type, weight, stored.get(weight, 0))
+    return Operation(name, operation.type, weight, stored.get(weight, 0), takes, gives)
 
 
 def _elements(output: Any) -> int:

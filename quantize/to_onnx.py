@@ -36,7 +36,8 @@ def operations(path: Path) -> list[Operation]:
 
 def _operation(node: Any, stored: Mapping[str, int]) -> Operation:
     weight = next((name for name in node.input if name in stored), "") if node.op_type in AXES else ""
-    return Operation(node.output[0], node.op_type, weight, stored.get(weight, 0))
+    ends = tuple(node.input), tuple(node.output)
+    return Operation(node.output[0], node.op_type, weight, stored.get(weight, 0), *ends)
 
 
 def ranges(path: Path, feeds: NDArray[np.float32], name: str) -> dict[str, Range]:

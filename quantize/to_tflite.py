@@ -38,25 +38,33 @@ def operations(path: Path) -> list[Operation]:
 
 def _operation(model: Any, graph: Any, operator: Any, code: int) -> Operation:
     name = graph.tensors[operator.outputs[0]].name.decode()
+    takes, gives = (tuple(graph.tensors[i].name.decode() for i in ids if i >= 0) for ids in _ends(operator))
     if code not in _WEIGHTED:
-        return Operation(name, str(code))
+        return Operation(name, str(code), takes=takes, gives=gives)
     for index in operator.inputs[:2]:
         tensor = graph.tensors[index]
         elements = int(np.prod(tensor.shape)) if tensor.shape is not None else 0
         if model.buffers[tensor.buffer].data is not None and elements >= _FEWEST:
-            return Operation(name, _WEIGHTED[code], scope_of(tensor.name.decode()), elements)
-    return Operation(name, _WEIGHTED[code])
+            return Operation(name, _WEIGHTED[code], scope_of(tensor.name.decode()), elements, takes, gives)
+    return Operation(name, _WEIGHTED[code], takes=takes, gives=gives)
+
+
+def _ends(operator: Any) -> tuple[list[int], list[int]]:
+    return list(operator.inputs), list(operator.outputs)
 
 
 def scope_of(tensor: str) -> str:
     """The module that a tensor belongs to, as a path: ``...Mos_network/...Head_0/...Conv2d_tasks;2`` -> ``0.tasks``.
 
-    The converter names a tensor after the calls that led to it, each as ``package.Class_attribute``. The first three
-    are the frame that export puts around a network.
+    The converter names a tensor after the calls that led to it, each as ``package.Class_attribute``. The first ones, up
+    to ``body`` and ``network``, are the frame that export puts around a network.
     """
     calls = tensor.split(";;")[-1].rpartition(";")[0].split("/")
     attributes = [call.rpartition(".")[2].partition("_")[2] for call in calls]
-    return ".".join(attributes[attributes.index("network") + 1 :]) if "network" in attributes else tensor
+    if "body" not in attributes:
+        return tensor
+    inside = attributes[attributes.index("body") + 1 :]
+    return ".".join(inside[1:] if inside[:1] == ["network"] else inside)
 
 
 def ranges(path: Path, feeds: NDArray[np.float32], name: str) -> dict[str, Range]:

@@ -7,6 +7,7 @@ import pytest
 from pocketface.models import create_model, reparameterize
 from pocketface.quantize.formats import layers_of
 from pocketface.quantize.layers import BEFORE, BEHIND, Operation, group, module_of
+from pocketface.quantize.to_tflite import scope_of
 
 RECOGNIZER, DETECTOR = "facelivtv2_xs", "mos_xs"
 
@@ -39,10 +40,26 @@ def test_every_operation_is_in_exactly_one_layer(exports, model, format):
 
 
 def test_a_layer_is_weights_and_what_follows_up_to_the_next():
-    ops = [Operation("scale", "Mul"), Operation("a", "Conv", "x.weight", 9), Operation("b", "Relu")]
-    ops += [Operation("c", "Conv", "y.weight", 4), Operation("d", "Sigmoid")]
+    def op(name, kind, takes, weight="", elements=0):
+        return Operation(name, kind, weight, elements, (takes,), (name,))
+
+    ops = [op("scale", "Mul", "image"), op("a", "Conv", "scale", "x.weight", 9), op("e", "Div", "a")]
+    ops += [op("b", "Relu", "a"), op("c", "Conv", "b", "y.weight", 4), op("d", "Sigmoid", "c")]
     found = {layer.name: [op.name for op in layer.operations] for layer in group(ops, "not one of ours")}
-    assert found == {BEFORE: ["scale"], "x.weight": ["a", "b"], "y.weight": ["c"], BEHIND: ["d"]}
+    assert found == {BEFORE: ["scale"], "x.weight": ["a", "b"], "y.weight": ["c"], BEHIND: ["e", "d"]}
+
+
+@pytest.mark.parametrize(
+    ("tensor", "module"),
+    [
+        ("p.ChannelsLast/p.Graph_body/m.Mos_network/m.Head_0/nn.Conv2d_tasks;2", "0.tasks"),
+        ("p.ChannelsLast/p.Graph_body/nn.Sequential_0/nn.Conv2d_pw1;", "0.pw1"),
+        ("a/b;;p.ChannelsLast/p.Graph_body/m.Net_network/nn.ReLU_3;1", "3"),
+        ("arith.constant12", "arith.constant12"),
+    ],
+)
+def test_a_tflite_tensor_s_calls_lead_to_its_module(tensor, module):
+    assert scope_of(tensor) == module
 
 
 def test_a_name_with_lists_left_out_is_the_module_that_misses_the_least():
