@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["DEFAULTS", "run_demo"]
 
 #: The bundled detector and recogniser.
-DEFAULTS = ("mos_xs", "facelivtv2_xs")
+DEFAULTS = ("mos_xs", "facelivtv2_xs_ri")
 
 
 def run_demo(folder: Path, console: Console, models: Sequence[str] = DEFAULTS) -> Report:

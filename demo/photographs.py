@@ -136,7 +136,7 @@ def _spoilt() -> Sequence[tuple[str, Image]]:
     tiny[168:216, 168:216] = small
     changes = (("blur", 3.0), ("blur", 4.5), ("dark", -4.0), ("resolution", 20.0))
     spoilt = [
-        (f"{kind} {value:g} {CORRUPTIONS[kind].what}", CORRUPTIONS[kind].change(image, value, rng))
+        (f"{kind}: {value:g} {CORRUPTIONS[kind].what}", CORRUPTIONS[kind].change(image, value, rng))
         for kind, value in changes
     ]
     return [("as it is", image), *spoilt, ("far away", tiny)]
