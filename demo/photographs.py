@@ -24,7 +24,7 @@ SIDES = (240, 120, 60, 30)
 WIDTH = 960
 #: What the detector is run at: three times as fine as its default.
 FINE = (480, 960)
-GATE = Gate(quality=0.35, side_px=32)
+GATE = Gate(quality=0.45, side_px=32)
 
 _FACE = Column(key="face", name="portraits of")
 _FOUND = Column(key="found", name="faces found", kind="number")
