@@ -30,10 +30,11 @@ def draw_faces(image: Picture, faces: Sequence[DetectedFace], color: tuple[int, 
         pen.rectangle((min(x1, x2), min(y1, y2), max(x1, x2), max(y1, y2)), outline=color, width=width)
         told = getattr(face, "quality", None)
         pen.text((x1 + 2 * width, y1 + width), f"{face.score if told is None else told:.2f}", fill=color)
+        dot = min(2 * width, max(1.0, (x2 - x1) / 24))  # in small faces, small ones
         for x, y in face.landmarks:
-            pen.ellipse((x - 2 * width, y - 2 * width, x + 2 * width, y + 2 * width), fill=ORANGE)
+            pen.ellipse((x - dot, y - dot, x + dot, y + dot), fill=ORANGE)
         if face.rotation is not None:
-            _draw_axes(pen, face.landmarks[2], face.rotation, length=(x2 - x1) / 3, width=2 * width)
+            _draw_axes(pen, face.landmarks[2], face.rotation, length=(x2 - x1) / 3, width=round(dot))
     return np.asarray(canvas)
 
 
