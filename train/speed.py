@@ -1,7 +1,7 @@
 """The same network in forms whose backward pass is fast on a CPU; weights, names and answers stay.
 
-Measured for FaceLiVTv2-XS with batches of 128 on two cores with AMX, see ``bench``: the two changes below, bfloat16 and
-channels-last together train about twice as fast as plain float32.
+For FaceLiVTv2-XS in batches of 128 on two cores with AMX, merged kernels, bfloat16 and channels-last together trained
+175 crops a second and plain float32 90; measured once by hand, no benchmark holds it yet.
 """
 
 from __future__ import annotations
