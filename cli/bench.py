@@ -1,0 +1,19 @@
+"""The verbs of whoever measures speed: one subcommand per place to measure, each in a file ``bench_<place>.py``."""
+
+from __future__ import annotations
+
+import click
+
+#: In the order of `--help`; a place is one file and one entry here.
+PLACES: tuple[click.Command, ...] = ()
+
+
+@click.group()
+def bench() -> None:
+    """Measure latency, memory and parity: on this machine, in a phone's browser, on phones over adb."""
+
+
+for place in PLACES:
+    bench.add_command(place)
+
+COMMANDS = (bench,)
