@@ -12,6 +12,7 @@
     ├── ExportError       a network that cannot be converted, or whose export does not prove itself
     │   └── ParityError   an export that departs from the network it came from
     ├── TrainingError     a training that diverged
+    ├── DeviceError       a phone that cannot be reached or used, or a program that failed on it
     └── OutputError       a result that could not be written
 
 A message says what came, what was expected, and what to do. The command line prints it in one line
@@ -21,6 +22,7 @@ and exits with status 1; anything else that escapes is a bug.
 from __future__ import annotations
 
 __all__ = [
+    "DeviceError",
     "EmbeddingMismatch",
     "ExportError",
     "InvalidContract",
@@ -94,6 +96,10 @@ class ParityError(ExportError):
 
 class TrainingError(PocketfaceError):
     """A training that diverged: its loss is not finite any more."""
+
+
+class DeviceError(PocketfaceError):
+    """A phone that cannot be reached or used, or a program that failed on it."""
 
 
 class OutputError(PocketfaceError):

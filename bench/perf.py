@@ -72,6 +72,7 @@ class Measurement(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         threads: that the engine was given.
         times_ms: of single runs after the warm-up, in the order they ran; empty where only ``percentiles_ms`` is known.
         percentiles_ms: ``p50``, ``p90``, ``p99``, as told by a benchmark program that keeps its times to itself.
+        mean_ms: as told by a program that keeps its times to itself; None where there are times.
         load_ms: from the file's bytes to a first answer; None if not measured.
         peak_memory_bytes: of the process that ran it; None if not measured.
         macs: multiply-accumulates of one run; None if not known.
@@ -87,6 +88,7 @@ class Measurement(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     threads: Count = 1
     times_ms: tuple[Milliseconds, ...] = ()
     percentiles_ms: dict[Literal["p50", "p90", "p99"], Milliseconds] = {}
+    mean_ms: Milliseconds | None = None
     load_ms: Milliseconds | None = None
     peak_memory_bytes: Count | None = None
     macs: Count | None = None

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import click
 
+from .bench_adb import adb
+
 #: In the order of `--help`; a place is one file and one entry here.
-PLACES: tuple[click.Command, ...] = ()
+PLACES: tuple[click.Command, ...] = (adb,)
 
 
 @click.group()
