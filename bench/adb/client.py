@@ -131,7 +131,7 @@ class Adb:
             TimeoutError: the script ran longer; on the phone it may run on.
             Stopped: `stop` was set.
         """
-        sent = f"({script}\n); echo; echo {_END}$?"
+        sent = f"({script}\n); s=$?; echo; echo {_END}$s"
         done = self.run("shell", "-n", "-T", sent, timeout_s=timeout_s, even_stopped=even_stopped)
         output, found, status = done.output.rpartition(_END)
         if not found or not status.strip().isdigit():
