@@ -81,15 +81,14 @@ def measure_phone(adb: Adb, job: Job, tell: Callable[[str], None]) -> Result:
     Raises:
         Stopped: the user wants the work to end.
     """
-    result, measured = Result(adb.serial), list[Measurement]()
-    identity: Identity | None = None
-    before = State()
+    result, measured, left = Result(adb.serial), list[Measurement](), list[str]()
+    identity, before, after = None, State(), State()
     try:
         tell("looking at it")
         identity = read_identity(adb)
         _require(identity, job)
         before = after = read_state(adb)
-        with _folder(adb, result) as folder:
+        with _folder(adb, left) as folder:
             _bring(adb, job, folder, tell)
             for artifact in job.artifacts:
                 try:
@@ -100,16 +99,18 @@ def measure_phone(adb: Adb, job: Job, tell: Callable[[str], None]) -> Result:
     except Stopped:
         raise
     except DeviceError as e:
-        result.failures.append(str(e))
-        after = before
+        result.failures.append("; ".join([str(e), *left]))
     except TimeoutError:
-        result.failures.append("it does not answer; unlock it, or plug its cable in again")
-        after = before
+        result.failures.append("; ".join(["it does not answer: unlock it, or plug its cable in again", *left]))
+    else:
+        result.failures += left
     if measured and identity:
-        now = datetime.now(UTC).isoformat(timespec="seconds")
-        device, packages = describe(identity, before, after), {"pocketface": __version__}
         result.perf = Perf(
-            device=device, measurements=tuple(measured), command=job.command[:500], created=now, packages=packages
+            device=describe(identity, before, after),
+            measurements=tuple(measured),
+            command=job.command[:500],
+            created=datetime.now(UTC).isoformat(timespec="seconds"),
+            packages={"pocketface": __version__},
         )
     tell("failed" if result.failures else "done")
     return result
@@ -129,8 +130,8 @@ def _require(identity: Identity, job: Job) -> None:
 
 
 @contextlib.contextmanager
-def _folder(adb: Adb, result: Result) -> Iterator[str]:
-    """A new folder on the phone, removed in the end with whatever still runs from it."""
+def _folder(adb: Adb, left: list[str]) -> Iterator[str]:
+    """A new folder on the phone, removed in the end with whatever still runs from it; `left` says if it could not be."""
     folder = f"{_PLACE}/pocketface.{secrets.token_hex(4)}"
     made = adb.shell(f"umask 077; mkdir {folder}")
     if made.status:
@@ -144,7 +145,7 @@ def _folder(adb: Adb, result: Result) -> Iterator[str]:
         try:
             adb.shell(tidy, timeout_s=_TIDY_S, even_stopped=True)
         except (DeviceError, TimeoutError):
-            result.failures.append(f"{folder} could not be removed from it; it is in nobody's way")
+            left.append(f"{folder} stays on it and may be removed")
 
 
 def _bring(adb: Adb, job: Job, folder: str, tell: Callable[[str], None]) -> None:
@@ -167,13 +168,12 @@ def _push(adb: Adb, file: Path, there: str, sha256: str, tell: Callable[[str], N
 
 
 def _measure(adb: Adb, job: Job, artifact: Artifact, folder: str, tell: Callable[[str], None]) -> Measurement:
-    model = f"{folder}/model{artifact.path.suffix}"
+    model = f"{folder}/model{artifact.path.suffix}"  # over the last one: a phone may have little space
     _push(adb, artifact.path, model, artifact.sha256, tell)
     outcomes = []
     for turn in range(job.repeats):
         tell(f"running {artifact.path.name}" + (f", start {turn + 1} of {job.repeats}" if job.repeats > 1 else ""))
         outcomes.append(_start(adb, job, model, folder))
-    adb.shell(f"rm -f {model}")
     return _joined(artifact, job, outcomes)
 
 

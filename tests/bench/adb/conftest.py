@@ -35,7 +35,8 @@ class FakePhone:
         root: an empty folder.
         state: ``device``, ``offline`` or ``unauthorized``.
         space_bytes: what can be pushed before its storage is full.
-        unplugged_by: a text; the shell command that contains it loses the cable when it has begun.
+        unplugged_by: a text; a shell command that contains it loses the cable when it has begun.
+        unplugged_at: the how-manieth such command.
     """
 
     def __init__(
@@ -46,9 +47,10 @@ class FakePhone:
         state: str = "device",
         space_bytes: int = 1 << 30,
         unplugged_by: str | None = None,
+        unplugged_at: int = 1,
     ) -> None:
         self.serial, self.root, self.state = serial, root, state
-        self.space_bytes, self.unplugged_by = space_bytes, unplugged_by
+        self.space_bytes, self.unplugged_by, self.unplugged_at = space_bytes, unplugged_by, unplugged_at
         self.commands: list[str] = []
         self.pushed: list[str] = []
         self.spoils = False
@@ -167,7 +169,8 @@ class Handler(socketserver.BaseRequestHandler):
     def _shell(self, phone: FakePhone, command: str) -> None:
         """Packets of one byte that says what they are (1 output, 2 errors, 3 the status), their size, and text."""
         process = phone.start(command)
-        if phone.unplugged_by is not None and phone.unplugged_by in command:
+        phone.unplugged_at -= phone.unplugged_by is not None and phone.unplugged_by in command
+        if phone.unplugged_at == 0:
             process.kill()
             self.server.phones.pop(phone.serial)
             raise Gone
