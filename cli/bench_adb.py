@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import shlex
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -103,7 +105,7 @@ def adb(
         cpus=cpus,
         repeats=repeats,
         timeout_s=timeout,
-        command=_command(loaded, binary),
+        command=_command(),
     )
     _require_here(job, out)
     program = find_adb()
@@ -142,19 +144,16 @@ def _require_here(job: Job, out: Path | None) -> None:
         raise OutputError(f"{out}: is a file; --out wants a folder")
 
 
-def _command(artifacts: Sequence[Artifact], binary: Path) -> str:
-    """What was typed, without paths."""
-    import sys
-
-    names = {str(artifact.path): artifact.path.name for artifact in artifacts} | {str(binary): binary.name}
-    kept, skip = ["pocketface"], False
-    for argument in sys.argv[1:]:
-        flag, equals, value = argument.partition("=")
-        if skip or flag in ("--serial", "--out"):  # whose phone it was, and where on this machine it went
-            skip = not skip and not equals
-            continue
-        kept.append(names.get(argument, f"{flag}={Path(value).name}" if "/" in value else Path(argument).name))
-    return " ".join(kept)
+def _command() -> str:
+    """What was typed, without paths, whose phone it was, and where on this machine the results went."""
+    kept, typed = ["pocketface"], iter(sys.argv[1:])
+    for argument in typed:
+        flag, equals, _ = argument.partition("=")
+        if flag not in ("--serial", "--out"):
+            kept.append(re.sub(r"[^=]*[/\\]", "", argument))
+        elif not equals:
+            next(typed, None)
+    return shlex.join(kept)
 
 
 @contextmanager
@@ -162,10 +161,10 @@ def _status_lines(phones: Sequence[Listed]) -> Iterator[Callable[[str, str], Non
     """A line for each phone that says what it does now."""
     from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), TextColumn("{task.fields[doing]}", markup=False))
+    columns = (SpinnerColumn(), TextColumn("{task.description} {task.fields[doing]}", markup=False))
     with Progress(*columns, TimeElapsedColumn(), console=console()) as progress:
         lines = {
-            phone.serial: progress.add_task(f"{phone.serial} {phone.model}".strip(), total=1, doing="waiting")
+            phone.serial: progress.add_task(f"{phone.serial} {phone.model}".strip() + ":", total=1, doing="waiting")
             for phone in phones
         }
 

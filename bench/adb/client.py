@@ -78,7 +78,7 @@ def find_adb() -> str:
     try:
         from adbutils import adb_path
     except ModuleNotFoundError as e:
-        raise MissingExtra("adbutils, or adb on PATH,", "adb", "reach a phone") from e
+        raise MissingExtra("adbutils", "adb", "reach a phone, as there is no adb on PATH") from e
     return str(adb_path())
 
 
@@ -134,7 +134,7 @@ class Adb:
         sent = f"({script}\n); s=$?; echo; echo {_END}$s"
         done = self.run("shell", "-n", "-T", sent, timeout_s=timeout_s, even_stopped=even_stopped)
         output, found, status = done.output.rpartition(_END)
-        if not found or not status.strip().isdigit():
+        if not found or not re.fullmatch(r"\d{1,3}", status.strip()):
             raise self._unreachable(done)
         return Done(int(status), output.strip(), done.errors.strip())
 

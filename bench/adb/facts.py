@@ -5,7 +5,6 @@ Read in one shell command each time. What a phone keeps to itself, as many do wi
 
 from __future__ import annotations
 
-import math
 import re
 from dataclasses import dataclass, field
 
@@ -89,14 +88,13 @@ def read_identity(adb: Adb) -> Identity:
     rows = [line.split("|") for line in adb.shell(_WHO).output.splitlines()]
     told = {row[1]: row[2].strip() for row in rows if row[0] == "property" and len(row) == 3}
     cores = next((row[1] for row in rows if row[0] == "cores" and len(row) == 2), "")
-    sdk = told.get("ro.build.version.sdk", "")
     return Identity(
         model=_named(told, "ro.product.manufacturer", "ro.product.model") or "a phone",
         soc=_named(told, "ro.soc.manufacturer", "ro.soc.model") or told.get("ro.board.platform", ""),
         android=told.get("ro.build.version.release", ""),
-        sdk=int(sdk) if sdk.isdigit() else 0,
+        sdk=_integer(told.get("ro.build.version.sdk", "")) or 0,
         abis=tuple(abi for abi in told.get("ro.product.cpu.abilist", "").split(",") if abi),
-        cores=int(cores) if cores.strip().isdigit() else 0,
+        cores=_integer(cores) or 0,
     )
 
 
@@ -120,8 +118,8 @@ def read_state(adb: Adb) -> State:
 def parse_state(text: str) -> State:
     """What `read_state` asked for, from the phone's answer."""
     rows = [line.strip().split("|") for line in text.splitlines()]
-    battery = dict(re.findall(r"^ +(level|status|temperature): (-?\d+)", text, re.M))
-    throttling = re.search(r"^Thermal Status: (\d+)", text, re.M)
+    battery = dict(re.findall(r"^ +(level|status|temperature): (-?\d{1,6})$", text, re.M))
+    throttling = re.search(r"^Thermal Status: (\d{1,3})$", text, re.M)
     temperatures = _temperatures(text, [row[1:] for row in rows if row[0] == "zone" and len(row) == 3])
     if "temperature" in battery:  # tenths of a degree
         temperatures["battery"] = int(battery["temperature"]) / 10
@@ -139,20 +137,21 @@ def _policy(cores: str, governor: str, top_khz: str) -> tuple[str, str]:
     """``0 1 2 3``, ``schedutil``, ``1804800`` -> ``cpu 0-3, 1.80 GHz``, ``schedutil``."""
     numbers = cores.split()
     span = numbers[0] if len(numbers) == 1 else f"{numbers[0]}-{numbers[-1]}" if numbers else "?"
-    clock = f", {int(top_khz) / 1e6:.2f} GHz" if top_khz.isdigit() else ""
+    khz = _integer(top_khz)
+    clock = f", {khz / 1e6:.2f} GHz" if khz else ""
     return f"cpu {span}{clock}", governor
 
 
 def _temperatures(text: str, zones: list[list[str]]) -> dict[str, float]:
     """The hottest of each kind: from the thermal service, or from the kernel's zones where there is none."""
     current = text.rpartition("Current temperatures from HAL:")[2] or text
-    found = re.findall(r"Temperature\{mValue=([-\d.eE+]+|NaN), mType=(-?\d+)", current)
+    found = re.findall(r"Temperature\{mValue=(-?\d{1,6}(?:\.\d*)?), mType=(\d)", current)
     told = [(_SENSORS[kind], float(value)) for value, kind in found if kind in _SENSORS]
     if not any(name == "cpu" for name, _ in told):
-        told += [("cpu", float(value) / 1e3) for kind, value in zones if _of_cores(kind) and _is_number(value)]
+        told += [("cpu", (_integer(value) or 0) / 1e3) for kind, value in zones if _of_cores(kind)]
     hottest: dict[str, float] = {}
     for name, value in told:
-        if math.isfinite(value) and 0 < value < 150:  # a sensor that is not there says 0
+        if 0 < value < 150:  # a sensor that is not there says 0
             hottest[name] = max(value, hottest.get(name, value))
     return hottest
 
@@ -161,8 +160,9 @@ def _of_cores(zone: str) -> bool:
     return bool(re.search(r"cpu|soc|tsens|big|little", zone, re.I))
 
 
-def _is_number(text: str) -> bool:
-    return bool(re.fullmatch(r"-?\d+", text))
+def _integer(text: str) -> int | None:
+    """A number that a phone tells; None if it is none, or longer than any of them."""
+    return int(text) if re.fullmatch(r"-?\d{1,9}", text.strip()) else None
 
 
 def warnings(before: State, after: State) -> list[str]:

@@ -26,6 +26,8 @@ from .tools import Options, Outcome, Tool
 OLDEST_SDK = 26
 _PLACE = "/data/local/tmp"
 _TIDY_S = 20.0
+#: Of a result file; one line of some 30 bytes is one run.
+_MOST_BYTES = 64 << 20
 
 
 @dataclass(frozen=True)
@@ -131,7 +133,7 @@ def _require(identity: Identity, job: Job) -> None:
 
 @contextlib.contextmanager
 def _folder(adb: Adb, left: list[str]) -> Iterator[str]:
-    """A new folder on the phone, removed in the end with whatever still runs from it; `left` says if it could not be."""
+    """A new folder on the phone, removed in the end with whatever still runs from it; `left` tells if it is not."""
     folder = f"{_PLACE}/pocketface.{secrets.token_hex(4)}"
     made = adb.shell(f"umask 077; mkdir {folder}")
     if made.status:
@@ -201,13 +203,13 @@ def _start(adb: Adb, job: Job, model: str, folder: str) -> Outcome:
 
 
 def _pulled(adb: Adb, remote: str) -> str | None:
-    """The text of a file on the phone; None if there is none."""
+    """The text of a file on the phone; None if there is none, or one too large to be what it should."""
     if adb.shell(f"[ -f {remote} ]").status:
         return None
     with tempfile.TemporaryDirectory() as here:
         local = Path(here) / "result"
         adb.pull(remote, local)
-        return local.read_text("utf-8", "replace")
+        return local.read_text("utf-8", "replace") if local.stat().st_size <= _MOST_BYTES else None
 
 
 def _joined(artifact: Artifact, job: Job, outcomes: Sequence[Outcome]) -> Measurement:

@@ -12,7 +12,8 @@ from typing import Literal
 
 from ...errors import DeviceError
 
-_NUMBER = r"(\d+(?:\.\d+)?(?:e[+-]?\d+)?)"
+#: As a C++ stream writes it; no longer than a time or a size can be.
+_NUMBER = r"(\d{1,15}(?:\.\d{1,15})?(?:e[+-]?\d\d)?)"
 Percentile = Literal["p50", "p90", "p99"]
 
 
@@ -124,7 +125,7 @@ def _read_perf_test(text: str, result: str | None, options: Options) -> Outcome:
     mean = _need(rf"Average inference time cost(?: total)?: *{_NUMBER} ms", text, "Average inference time cost")
     created = re.search(rf"Session creation time cost: *{_NUMBER} s", text)
     first = re.search(rf"First inference time cost: *{_NUMBER} ms", text)
-    peak = re.search(r"Peak working set size: *(\d+)", text)
+    peak = re.search(r"Peak working set size: *(\d{1,15})", text)
     times = _single_times(result)[options.warmup :] if result else ()
     told: dict[Percentile, float] = {}
     for key in ("p50", "p90", "p99"):

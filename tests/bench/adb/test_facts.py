@@ -51,6 +51,24 @@ def test_the_kernels_zones_stand_in_for_an_old_androids_missing_service() -> Non
 
 
 @pytest.mark.parametrize(
+    "text",
+    [
+        "policy|0 1|schedutil|" + "9" * 5000,
+        "zone|cpu|" + "9" * 5000,
+        "zone|cpu|²",
+        "Temperature{mValue=1.2.3, mType=0, mName=x}\nTemperature{mValue=1e999, mType=0}",
+        "  level: " + "9" * 5000 + "\n  temperature: ²\n",
+        "Thermal Status: " + "9" * 5000,
+        "policy||||\nzone\nsaver\n|||\n\0",
+    ],
+)
+def test_nonsense_is_no_fact(text: str) -> None:
+    state = parse_state(text)
+    assert (state.temperatures_c, state.throttling, state.battery_percent) == ({}, None, None)
+    assert "GHz" not in str(state.governors)
+
+
+@pytest.mark.parametrize(
     ("before", "after", "said"),
     [
         (State({"cpu": 40.0}), State({"cpu": 45.0}), "cpu went from 40.0 to 45.0"),

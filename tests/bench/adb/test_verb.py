@@ -49,6 +49,17 @@ def test_two_phones_and_a_file_for_each(adb_program, plug_in, artifact, binary, 
     assert str(tmp_path) not in files[1].read_text()
 
 
+def test_the_command_is_kept_without_paths_and_serials(adb_program, plug_in, artifact, binary, tmp_path, monkeypatch):
+    plug_in("A")
+    typed = [str(artifact("net.tflite").path), f"--binary={binary}", "--serial", "A", f"--out={tmp_path / 'o'}"]
+    typed += ["--extra=--external_delegate_path=/data/it s/x.so", "--threads", "2"]
+    monkeypatch.setattr("sys.argv", ["pocketface", "bench", "adb", *typed])
+    run(*typed)
+    assert load_perf(tmp_path / "o" / "perf_google_pixel_7.json").command == (
+        "pocketface bench adb net.tflite --binary=benchmark_model --extra=--external_delegate_path=x.so --threads 2"
+    )
+
+
 def test_json_is_for_machines_and_a_failure_is_status_1(adb_program, plug_in, artifact, binary) -> None:
     plug_in("A")
     plug_in("B", state="offline")
