@@ -163,10 +163,11 @@ class Adb:
             raise DeviceError(f"{failed}: not done after {COPY_S:.0f} s") from e
         if not done.status:
             return
-        if "No space left on device" in done.errors + done.output:
+        told = done.output + done.errors  # older clients complain where they print
+        if "No space left on device" in told:
             raise DeviceError(f"{failed}: its storage is full; free some of it and run again")
-        if "adb: error: failed to copy" in done.errors or "does not exist" in done.errors:
-            raise DeviceError(f"{failed}: {_last(done.errors).rpartition(': ')[2]}")
+        if why := re.search(r"adb: error: (?:failed to copy .*: (?=remote )|(?=remote object|cannot stat))(.*)", told):
+            raise DeviceError(f"{failed}: {why[1]}")
         raise self._unreachable(done)
 
     def _unreachable(self, done: Done) -> DeviceError:

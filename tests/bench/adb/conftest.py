@@ -35,7 +35,7 @@ class FakePhone:
         root: an empty folder.
         state: ``device``, ``offline`` or ``unauthorized``.
         space_bytes: what can be pushed before its storage is full.
-        unplugged_by: a text; a shell command that contains it loses the cable when it has begun.
+        unplugged_by: a text; a shell command, or a ``push PATH``, that contains it loses the cable when it has begun.
         unplugged_at: the how-manieth such command.
     """
 
@@ -52,7 +52,6 @@ class FakePhone:
         self.serial, self.root, self.state = serial, root, state
         self.space_bytes, self.unplugged_by, self.unplugged_at = space_bytes, unplugged_by, unplugged_at
         self.commands: list[str] = []
-        self.pushed: list[str] = []
         self.spoils = False
         for folder in ("data/local/tmp", "sys", "bin"):
             (root / folder).mkdir(parents=True)
@@ -169,10 +168,8 @@ class Handler(socketserver.BaseRequestHandler):
     def _shell(self, phone: FakePhone, command: str) -> None:
         """Packets of one byte that says what they are (1 output, 2 errors, 3 the status), their size, and text."""
         process = phone.start(command)
-        phone.unplugged_at -= phone.unplugged_by is not None and phone.unplugged_by in command
-        if phone.unplugged_at == 0:
+        if self._unplugged(phone, command):
             process.kill()
-            self.server.phones.pop(phone.serial)
             raise Gone
         readers = [
             threading.Thread(target=self._copy, args=(i, s)) for i, s in ((1, process.stdout), (2, process.stderr))
@@ -183,6 +180,12 @@ class Handler(socketserver.BaseRequestHandler):
             reader.join()
         status = process.wait()
         self.request.sendall(struct.pack("<BIB", 3, 1, status if status >= 0 else 128 - status))
+
+    def _unplugged(self, phone: FakePhone, command: str) -> bool:
+        phone.unplugged_at -= phone.unplugged_by is not None and phone.unplugged_by in command
+        if phone.unplugged_at == 0:
+            self.server.phones.pop(phone.serial)
+        return phone.unplugged_at == 0
 
     def _copy(self, kind: int, stream: object) -> None:
         with contextlib.suppress(OSError), stream:  # the client may be gone: the program then goes on, as on a phone
@@ -204,7 +207,8 @@ class Handler(socketserver.BaseRequestHandler):
 
     def _send(self, phone: FakePhone, path: str) -> None:
         path, _, mode = path.rpartition(",")
-        phone.pushed.append(path)
+        if self._unplugged(phone, f"push {path}"):
+            raise Gone
         content = bytearray()
         while True:
             command, size = struct.unpack("<4sI", self._take(8))

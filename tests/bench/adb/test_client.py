@@ -55,6 +55,33 @@ def test_a_full_phone_says_so(adb_program: str, plug_in, tmp_path: Path) -> None
         Adb(adb_program, "A").push(tmp_path / "big", "/data/local/tmp/big")
 
 
+def test_a_cable_lost_while_a_file_is_copied(adb_program: str, plug_in, tmp_path: Path) -> None:
+    plug_in("A", unplugged_by="push")
+    (tmp_path / "big").write_bytes(bytes(10_000_000))
+    with pytest.raises(DeviceError, match=r"^lost: .*run again"):
+        Adb(adb_program, "A").push(tmp_path / "big", "/data/local/tmp/big")
+
+
+@pytest.mark.parametrize(
+    ("told", "said"),
+    [
+        ("adb: error: failed to copy 'f' to '/x/y': remote Read-only file system", "remote Read-only file system"),
+        ("adb: error: failed to copy 'f' to '/x': remote No space left on device", "storage is full"),
+        ("adb: error: failed to read copy response: EOF", "lost: failed to read copy response: EOF"),
+        ("adb: error: failed to get feature set: more than one device/emulator", "more than one device"),
+    ],
+)
+@pytest.mark.parametrize("stream", [1, 2])
+def test_what_a_client_says_of_a_copy(tmp_path: Path, told: str, said: str, stream: int) -> None:
+    program = tmp_path / "adb"
+    program.write_text(f"#!/bin/sh\ncat >&{stream} <<'E'\n{told}\nE\nexit 1\n")
+    program.chmod(0o755)
+    if stream == 1 and said.startswith(("lost", "more")):
+        said = "lost"  # such a line of an older client is not looked for
+    with pytest.raises(DeviceError, match=said):
+        Adb(str(program), "A").push(tmp_path / "f", "/x/y")
+
+
 def test_a_file_that_is_not_there_cannot_be_pulled(adb_program: str, plug_in, tmp_path: Path) -> None:
     plug_in("A")
     with pytest.raises(DeviceError, match="does not exist"):
