@@ -235,12 +235,13 @@ def _joined(artifact: Artifact, job: Job, outcomes: Sequence[Outcome]) -> Measur
 
 def _settings(job: Job) -> list[str]:
     """What a reader must know of how it was measured."""
-    told = [f"{job.options.runs} runs after {job.options.warmup} to warm up, {job.repeats} starts of the program"]
+    each = f", in each of {job.repeats} starts" if job.repeats > 1 else ""
+    told = [f"{job.options.runs} runs after at least {job.options.warmup} to warm up{each}"]
     if job.cpus:
         told.append(f"on cpus {', '.join(map(str, job.cpus))}")
     if job.options.extra:
         told.append(f"with {' '.join(job.options.extra)}"[:500])
-    return [*told, f"parity was not checked: {job.tool.name} makes its own input and keeps the answers"]
+    return [*told, f"parity was not checked: {job.tool.name} ran on random input"]
 
 
 def _median(values: Sequence[float | None]) -> float | None:
