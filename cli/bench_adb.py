@@ -28,7 +28,8 @@ def _cpus(ctx: click.Context, parameter: click.Parameter, value: str | None) -> 
     del ctx, parameter
     found: set[int] = set()
     for part in (value or "").split(",") if value else ():
-        if not (span := re.fullmatch(r"(\d{1,3})(?:-(\d{1,3}))?", part.strip())):
+        span = re.fullmatch(r"(\d{1,3})(?:-(\d{1,3}))?", part.strip())
+        if span is None or int(span[1]) > int(span[2] or span[1]):
             raise click.BadParameter(f"{value!r} is not a list of cpus such as 4-7 or 0,4-5")
         found |= set(range(int(span[1]), int(span[2] or span[1]) + 1))
     return tuple(sorted(found))
@@ -38,7 +39,7 @@ def _cpus(ctx: click.Context, parameter: click.Parameter, value: str | None) -> 
 @click.argument("artifacts", type=PATH, nargs=-1)
 @click.option("--list", "listing", is_flag=True, help="Show the phones that adb knows of, and end.")
 @click.option("--binary", type=FILE, help="The benchmark program, built for the phones.")
-@click.option("--tool", "tool_name", help="What it is. Default: by the files' format, see above.")
+@click.option("--tool", "tool_name", help="benchmark_model or onnxruntime_perf_test. Default: by the files' format.")
 @click.option("--library", "libraries", type=FILE, multiple=True, help="A .so that it needs beside it. Repeatable.")
 @click.option("--serial", "serials", multiple=True, help="A phone, by its serial number. Repeatable. Default: all.")
 @click.option("--threads", type=click.IntRange(1, 64), default=1, show_default=True, help="Threads of the engine.")
@@ -76,7 +77,8 @@ def adb(
     You bring the benchmark program, built for your phones: TensorFlow Lite's benchmark_model for .tflite files, ONNX
     Runtime's onnxruntime_perf_test for .onnx files, with --library libonnxruntime.so if it was built so. It is copied
     with the files to a private folder on each phone, run there, and removed. What the phone is, its governors, its
-    temperature before and after and its battery are read too, and said where they make the times doubtful.
+    temperature before and after and its battery are read too, and said where they make the times doubtful. The programs
+    run on random input, so answers are not checked. Android 8 or newer.
 
     \b
     pocketface bench adb --list
@@ -175,20 +177,19 @@ def _status_lines(phones: Sequence[Listed]) -> Iterator[Callable[[str, str], Non
 
 
 def _finish(results: Sequence[Result], out: Path | None, as_json: bool) -> None:
-    """Write and print what came out; status 1 if anything did not."""
-    written = _save([result.perf for result in results if result.perf], out) if out else []
+    """Print and write what came out, in this order, so that a full disk loses nothing; status 1 if anything failed."""
+    perfs = [result.perf for result in results if result.perf]
     if as_json:
         print_json([{"serial": r.serial, "perf": r.perf, "failures": r.failures} for r in results])
-    else:
+    elif perfs:
         from ..render import print_section
 
-        if any(result.perf for result in results):
-            print_section(_section(results))
-        for path in written:
-            click.echo(f"written: {path}")
+        print_section(_section(results))
     failures = [(result.serial, failure) for result in results for failure in result.failures]
     for serial, failure in failures:
         click.echo(f"pocketface: {serial}: {' '.join(failure.split())}", err=True)
+    for path in _save(perfs, out) if out else ():
+        click.echo(f"written: {path}", err=as_json)
     if failures:
         raise click.exceptions.Exit(1)
 

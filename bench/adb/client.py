@@ -135,7 +135,7 @@ class Adb:
         done = self.run("shell", "-n", "-T", sent, timeout_s=timeout_s, even_stopped=even_stopped)
         output, found, status = done.output.rpartition(_END)
         if not found or not re.fullmatch(r"\d{1,3}", status.strip()):
-            raise self._unreachable(done)
+            raise _unreachable(done.errors)
         return Done(int(status), output.strip(), done.errors.strip())
 
     def push(self, local: Path, remote: str) -> None:
@@ -168,16 +168,7 @@ class Adb:
             raise DeviceError(f"{failed}: its storage is full; free some of it and run again")
         if why := re.search(r"adb: error: (?:failed to copy .*: (?=remote )|(?=remote object|cannot stat))(.*)", told):
             raise DeviceError(f"{failed}: {why[1]}")
-        raise self._unreachable(done)
-
-    def _unreachable(self, done: Done) -> DeviceError:
-        told = _last(done.errors)
-        for state, cure in CURES.items():
-            if state in told:
-                return DeviceError(f"{state}: {cure}")
-        if "not found" in told or not told:
-            return DeviceError("lost: its cable or its connection is gone; connect it and run again")
-        return DeviceError(f"lost: {told.removeprefix('adb: ').removeprefix('error: ')}; connect it and run again")
+        raise _unreachable(told)
 
     def run(self, *arguments: str, timeout_s: float, even_stopped: bool = False) -> Done:
         """Run the client.
@@ -215,6 +206,18 @@ class Adb:
                     raise TimeoutError from None
                 continue
             return Done(process.returncode, output.decode(errors="replace"), errors.decode(errors="replace"))
+
+
+def _unreachable(text: str) -> DeviceError:
+    """What a client's complaint means; it also complains by saying nothing."""
+    complaints = re.findall(r"^(?:adb|error): +(?:error: +)?(.*)$", text, re.M)
+    told = complaints[-1].strip() if complaints else ""
+    for state, cure in CURES.items():
+        if state in told:
+            return DeviceError(f"{state}: {cure}")
+    if "not found" in told or not told:
+        return DeviceError("lost: its cable or its connection is gone; connect it and run again")
+    return DeviceError(f"lost: {told}; connect it and run again")
 
 
 def _last(text: str) -> str:

@@ -104,6 +104,8 @@ def measure_phone(adb: Adb, job: Job, tell: Callable[[str], None]) -> Result:
         result.failures.append("; ".join([str(e), *left]))
     except TimeoutError:
         result.failures.append("; ".join(["it does not answer: unlock it, or plug its cable in again", *left]))
+    except OSError as e:
+        result.failures.append("; ".join([f"{e.filename or 'a temporary file'} here: {e.strerror or e}", *left]))
     else:
         result.failures += left
     if measured and identity:

@@ -146,6 +146,13 @@ def test_a_phone_that_fails_is_a_line(plug_in, job, measure, options, change, sa
         assert list(phone.storage.iterdir()) == []
 
 
+def test_a_file_that_vanished_here_is_a_line(plug_in, job, measure, tmp_path: Path) -> None:
+    phone = plug_in("A")
+    (failure,) = measure(job(libraries=(tmp_path / "gone.so",))).failures
+    assert "gone.so here: No such file" in failure
+    assert list(phone.storage.iterdir()) == []
+
+
 def test_what_was_measured_before_the_cable_was_lost_is_kept(plug_in, job, measure) -> None:
     phone = plug_in("A", unplugged_by="./program", unplugged_at=2)
     result = measure(job(BENCHMARK_MODEL, "a.tflite", "b.tflite"))

@@ -107,6 +107,7 @@ def test_a_serial_chooses(adb_program, plug_in, artifact, binary) -> None:
         (("a.onnx",), ("--tool", "benchmark_model"), "these are onnx"),
         (("a.tflite",), ("--tool", "nonsense"), "benchmark_model, onnxruntime_perf_test"),
         (("a.tflite",), ("--cpus", "4-x"), "not a list of cpus"),
+        (("a.tflite",), ("--cpus", "7-4"), "not a list of cpus"),
     ],
 )
 def test_a_wrong_call_is_status_2(artifact, binary, names, more, said: str) -> None:
@@ -134,6 +135,14 @@ def test_bad_files_are_found_before_any_phone_is_touched(adb_program, plug_in, a
 
 def test_no_phone_is_a_line(adb_program, adb_server, artifact, binary) -> None:
     assert "adb lists no phone" in run(artifact("net.tflite").path, "--binary", binary, status=1).stderr
+
+
+def test_a_result_that_cannot_be_written_is_still_shown(adb_program, plug_in, artifact, binary, tmp_path) -> None:
+    plug_in("A")
+    (tmp_path / "file").write_text("")
+    done = run(artifact("net.tflite").path, "--binary", binary, "--out", tmp_path / "file" / "perf", status=1)
+    assert "Google Pixel 7" in done.stdout
+    assert "cannot write to" in done.stderr
 
 
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM], ids=lambda s: s.name)
