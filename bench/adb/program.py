@@ -11,7 +11,9 @@ from ...errors import DeviceError, InvalidData
 #: `e_machine` of an ELF header -> Android's names of the instruction set (gABI; Android's page on ABIs).
 _ABIS = {183: ("arm64-v8a",), 40: ("armeabi-v7a", "armeabi"), 62: ("x86_64",), 3: ("x86",), 243: ("riscv64",)}
 #: A process that a signal ended leaves 128 and the signal's number.
-_SIGNALS = {128 + number: number for number in signal.valid_signals()}
+_SIGNALS = {128 + number: number.name for number in signal.Signals}
+
+_WHY = {"SIGKILL": ", as Android does when memory runs out", "SIGXFSZ": ", for it printed or wrote without end"}
 
 
 def instruction_sets(binary: Path) -> tuple[str, ...]:
@@ -48,13 +50,12 @@ def require_abi(binary: Path, abis: tuple[str, ...]) -> None:
 def explain(status: int, text: str, binary: str) -> str:
     """Why a program ended with a status other than 0, and what to do."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
+    told = f"its last line is {lines[-1][:200]!r}" if lines else "it printed nothing"
     if found := re.search(r'CANNOT LINK EXECUTABLE.*?library "([^"]+)" not found', text):
         return f"{binary} needs {found[1]}: give it with --library"
     if re.search(r"not executable:|Exec format error|not position independent|unexpected e_machine", text, re.I):
         return f"the phone cannot run {binary}: {lines[-1][:200]}; build it for the phone's instruction set"
     if status in _SIGNALS:
-        name = signal.Signals(_SIGNALS[status]).name
-        why = ", as Android does when memory runs out" if name == "SIGKILL" else ""
-        return f"{binary} was ended by {name}{why}" + (f"; its last line is {lines[-1][:200]!r}" if lines else "")
-    told = f"its last line is {lines[-1][:200]!r}" if lines else "it printed nothing"
+        name = _SIGNALS[status]
+        return f"{binary} was ended by {name}{_WHY.get(name, '')}; {told}"
     return f"{binary} ended with status {status}; {told}"

@@ -26,8 +26,8 @@ from .tools import Options, Outcome, Tool
 OLDEST_SDK = 26
 _PLACE = "/data/local/tmp"
 _TIDY_S = 20.0
-#: Of a result file; one line of some 30 bytes is one run.
-_MOST_BYTES = 64 << 20
+#: Of a file that the program writes, and of what it prints that is read; a run is a line of some 30 bytes in the first.
+_MOST_BYTES, _MOST_PRINTED = 64 << 20, 1 << 20
 
 
 @dataclass(frozen=True)
@@ -188,7 +188,9 @@ def _start(adb: Adb, job: Job, model: str, folder: str) -> Outcome:
     mask = f"taskset {sum(1 << cpu for cpu in set(job.cpus)):x} " if job.cpus else ""
     # The shell becomes the program, so that the number it wrote down is the program's when that must be ended.
     inner = f"echo $$ > pid; export LD_LIBRARY_PATH={folder}/lib; exec {mask}./program {arguments}"
-    script = f"cd {folder} && rm -f result && sh -c {shlex.quote(inner)} 2>&1; s=$?; rm -f pid; exit $s"
+    # What it prints comes over afterwards: the cable costs the phone time too. A file of no end would fill its storage.
+    quiet = f"ulimit -f {_MOST_BYTES // 512}; sh -c {shlex.quote(inner)} > printed 2>&1"
+    script = f"cd {folder} && rm -f result && {quiet}; s=$?; rm -f pid; tail -c {_MOST_PRINTED} printed; exit $s"
     try:
         done = adb.shell(script, timeout_s=job.timeout_s)
     except TimeoutError:
@@ -205,13 +207,13 @@ def _start(adb: Adb, job: Job, model: str, folder: str) -> Outcome:
 
 
 def _pulled(adb: Adb, remote: str) -> str | None:
-    """The text of a file on the phone; None if there is none, or one too large to be what it should."""
+    """The text of a file on the phone; None if there is none."""
     if adb.shell(f"[ -f {remote} ]").status:
         return None
     with tempfile.TemporaryDirectory() as here:
         local = Path(here) / "result"
         adb.pull(remote, local)
-        return local.read_text("utf-8", "replace") if local.stat().st_size <= _MOST_BYTES else None
+        return local.read_text("utf-8", "replace")
 
 
 def _joined(artifact: Artifact, job: Job, outcomes: Sequence[Outcome]) -> Measurement:

@@ -27,7 +27,7 @@ class FakePhone:
         root: an empty folder.
         state: ``device``, ``offline`` or ``unauthorized``.
         space_bytes: what can be pushed before its storage is full.
-        unplugged_by: a text; a shell command, or a ``push PATH``, that contains it loses the cable when it has begun.
+        unplugged_by: a text; a shell command, or a ``push PATH``, that contains it loses the cable when it begins.
         unplugged_at: the how-manieth such command.
     """
 
@@ -159,10 +159,9 @@ class Handler(socketserver.BaseRequestHandler):
 
     def _shell(self, phone: FakePhone, command: str) -> None:
         """Packets of one byte that says what they are (1 output, 2 errors, 3 the status), their size, and text."""
-        process = phone.start(command)
         if self._unplugged(phone, command):
-            process.kill()
             raise Gone
+        process = phone.start(command)
         readers = [
             threading.Thread(target=self._copy, args=(i, s)) for i, s in ((1, process.stdout), (2, process.stderr))
         ]

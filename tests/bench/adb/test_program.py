@@ -69,6 +69,8 @@ def test_a_program_for_another_processor_is_refused(tmp_path: Path) -> None:
         (137, "", "SIGKILL, as Android does when memory runs out"),
         (1, "a\nFailed to load the model\n\n", "status 1; its last line is 'Failed to load the model'"),
         (3, "", "printed nothing"),
+        (128 + 40, "", "status 168"),  # a signal without a name
+        (255, "", "status 255"),
     ],
 )
 def test_a_failure_is_explained(status: int, text: str, said: str) -> None:

@@ -93,6 +93,7 @@ FAILURES = {
     "crash": ("kill -SEGV $$", "net.tflite: bench it was ended by SIGSEGV"),
     "status": ("echo 'ERROR: Op builtin_code out of range'; exit 1", "last line is 'ERROR: Op builtin_code out of"),
     "unreadable": ("echo STARTING!", "no line 'Inference timings in us'"),
+    "endless": ("exec yes", "SIGXFSZ, for it printed or wrote without end"),
     "silent": ("exit 0", "it printed nothing"),
 }
 
