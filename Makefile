@@ -3,6 +3,8 @@
 VENV := .venv
 PY   := $(VENV)/bin/python -P
 OUT  ?= out
+# Processes that share the tests: make test WORKERS=4. Each takes about 2 GB.
+WORKERS ?= 2
 
 # The newest tools with wheels for every pinned version are Python 3.11's; 3.12 lacks one engine, tflite-runtime.
 # Another interpreter: make PYTHON=/path/to/python3.11
@@ -21,7 +23,7 @@ demo: install ## export the models, prove every export on faces, write out/
 	$(PY) -m pocketface demo --out $(OUT)
 
 test: lint ## all checks: style, types, tests
-	$(PY) -m pytest -m "not slow"
+	$(PY) -m pytest -m "not slow" -n $(WORKERS) --dist loadfile
 
 test-slow: install ## the tests that take minutes
 	$(PY) -m pytest -m slow

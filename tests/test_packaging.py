@@ -61,7 +61,7 @@ def closure(requirements: list[str]) -> dict[str, metadata.Distribution]:
 def run(*command: str | Path, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run a program that sees nothing of this test run's Python paths."""
     clean = {k: v for k, v in os.environ.items() if not k.startswith("PYTHON")} | environment
-    return subprocess.run(list(map(str, command)), cwd=cwd, env=clean, capture_output=True, text=True, timeout=300)
+    return subprocess.run(list(map(str, command)), cwd=cwd, env=clean, capture_output=True, text=True, timeout=600)
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""The command line as a person meets it: in a process of its own."""
+"""The command line as a person meets it; where the process itself matters, in one of its own."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from PIL import Image
 
+from pocketface.cli import cli
 from pocketface.evaluate.faces import BUNDLED
 
 VERBS = (
@@ -24,20 +26,23 @@ FACE = str(BUNDLED / "person_000.jpg")
 OTHER = str(BUNDLED / "person_001.jpg")
 
 
-def run(*arguments, status=0, **options):
-    done = subprocess.run(
-        [sys.executable, "-m", "pocketface", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        check=False,
-        **options,
-    )
+def run(*arguments, status=0):
+    done = CliRunner().invoke(cli, list(map(str, arguments)))
+    if done.exception and not isinstance(done.exception, SystemExit):
+        raise done.exception
+    assert done.exit_code == status, done.stderr
+    return done
+
+
+def run_process(*arguments, status=0):
+    command = [sys.executable, "-m", "pocketface", *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=600)
     assert done.returncode == status, done.stderr
     return done
 
 
-def failure(*arguments, status=1):
-    """What a failing command says: one line on standard error, nothing on standard output, no traceback."""
+def failure(*arguments, status=1, run=run):
+    """What a failing command says: one line on standard error, no traceback."""
     done = run(*arguments, status=status)
     lines = [line for line in done.stderr.splitlines() if line.startswith("pocketface: ")]
     assert len(lines) == 1, done.stderr
@@ -59,7 +64,7 @@ def pair(paths):
 
 
 def test_help_names_every_verb_and_loads_nothing_heavy():
-    done = run("--help")
+    done = run_process("--help")
     assert all(f"\n  {verb} " in done.stdout for verb in VERBS)
     assert "    pocketface export facelivtv2_xs" in done.stdout.replace("\n  pocketface", "\n    pocketface")
     code = "import sys, pocketface.cli; print(sorted({'numpy', 'torch', 'rich', 'onnxruntime'} & set(sys.modules)))"
@@ -72,7 +77,7 @@ def test_every_verb_has_help_and_json(verb):
 
 
 def test_models_as_json():
-    models = {row["model"]: row for row in json.loads(run("models", "--json").stdout)}
+    models = {row["model"]: row for row in json.loads(run_process("models", "--json").stdout)}
     assert round(models["facelivtv2_xs"]["macs"] / 1e6) == 88
     assert models["mos_xs"]["task"] == "detection"
 
@@ -114,7 +119,7 @@ def test_a_broken_tolerance_is_status_1_and_names_the_tensor(tmp_path, paths):
     weight = next(t for t in model.graph.initializer if len(t.dims) == 4)
     weight.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(weight) * -1, weight.name))
     onnx.save(model, str(tmp_path / "m.onnx"))
-    assert "first departs at" in failure("parity", tmp_path / "m.onnx")
+    assert "first departs at" in failure("parity", tmp_path / "m.onnx", run=run_process)
 
 
 def test_detect_as_json_and_drawn(tmp_path, paths):
@@ -164,7 +169,7 @@ def test_bad_input_is_one_line_that_says_what_came_and_what_to_do(tmp_path, path
         assert name in failure("detect", tmp_path / name, "--detector", paths["detector"])
     cut = tmp_path / "cut.onnx"
     cut.write_bytes(paths["detector"].read_bytes()[:-1000])
-    assert "cut.onnx" in failure("info", cut)
+    assert "cut.onnx" in failure("info", cut, run=run_process)
     assert "did you mean" in failure("export", "facelivtv2_sx", "--out", tmp_path / "o")
     assert "no such" in failure("export", "mos_xs", "--weights", tmp_path / "absent.pt", "--out", tmp_path / "o")
     (tmp_path / "file").write_text("")
@@ -185,7 +190,7 @@ def test_an_altered_model_is_refused_by_its_sha256(tmp_path, paths):
 
 
 def test_a_wrong_call_is_status_2():
-    assert "Usage" in run("export", status=2).stderr
+    assert "Usage" in run_process("export", status=2).stderr
     assert "No such option" in run("models", "--nonsense", status=2).stderr
 
 
@@ -198,11 +203,12 @@ def test_an_interrupt_in_the_middle_of_an_export_leaves_nothing(tmp_path, sent):
         text=True,
         env={**os.environ, "PYTHONUNBUFFERED": "1"},
     ) as process:
-        deadline = time.monotonic() + 120
-        while not (out.exists() and any(out.iterdir())) and time.monotonic() < deadline:
+        deadline = time.monotonic() + 600
+        begun = lambda: out.exists() and any(out.iterdir())  # noqa: E731
+        while not begun() and process.poll() is None and time.monotonic() < deadline:
             time.sleep(0.02)
         process.send_signal(sent)
-        _, told = process.communicate(timeout=120)
+        _, told = process.communicate(timeout=600)
     assert process.returncode == 130, told
     assert "interrupted" in told
     assert list(out.iterdir()) == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -40,14 +41,17 @@ def explain(*arguments: object, status: int = 0):
     return done
 
 
-def test_a_match_is_explained_twice_alike(recognizer: Path, crops: list[str], tmp_path: Path) -> None:
+def test_a_match_is_explained_twice_alike(
+    recognizer: Path, crops: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     call = (*crops[:2], "--recognizer", recognizer, "--masks", 24, "--threads", 1)
+    monkeypatch.setattr(sys, "argv", ["/somewhere/pocketface", "explain", "A B.jpg"])
     first = json.loads(explain(*call, "--out", tmp_path / "one", "--json").stdout)
     explain(*call, "--out", tmp_path / "two", "--against", crops[2])
     explain(*call, "--out", tmp_path / "three")
     assert [row["masks"] for row in first["sections"][0]["rows"]] == [24, 24]
     assert len(first["sections"][0]["pictures"]) == 2
-    assert first["command"].startswith("pocketface ")
+    assert first["command"] == "pocketface explain 'A B.jpg'"
     maps = {name: np.load(tmp_path / name / "saliency.npz") for name in ("one", "two", "three")}
     assert maps["one"]["a"].shape == (112, 112)
     assert 0 <= maps["one"]["b"].min() < maps["one"]["b"].max() == 1

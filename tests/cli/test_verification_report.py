@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -44,10 +45,12 @@ def test_the_report_is_whole_and_shows_faces_only_if_asked(
 ) -> None:
     monkeypatch.setenv("POCKETFACE_CACHE", str(tmp_path / "cache"))
     call = ["evaluate", "verification", str(people), "--aligned", "--model", str(recognizer), "--threads", "1"]
-    done = CliRunner().invoke(cli, [*call, "--out", str(tmp_path / "out"), *(["--pictures"] if pictures else [])])
+    call += ["--out", str(tmp_path / "out"), *(["--pictures"] if pictures else [])]
+    monkeypatch.setattr(sys, "argv", ["/somewhere/pocketface", *call])
+    done = CliRunner().invoke(cli, call)
     assert done.exit_code == 0, done.output
     told = json.loads((tmp_path / "out" / "report.json").read_text("utf-8"))
-    assert told["command"].startswith("pocketface ")
+    assert shlex.split(told["command"]) == ["pocketface", *call]
     sections = {section["title"]: section for section in told["sections"]}
     assert set(TITLES) <= sections.keys()
     assert [picture["title"] for picture in sections["Curves"]["pictures"]] == ["ROC", "DET"]

@@ -102,7 +102,7 @@ from pocketface.evaluate.plots import Curve, roc_plot
 roc_plot([Curve("a", np.array([1e-3, 1]), np.array([0.5, 1]))])
 assert "matplotlib.pyplot" not in sys.modules
 """
-    done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
 
 

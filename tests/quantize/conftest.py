@@ -37,14 +37,13 @@ def job_for(exports):
 
 
 @pytest.fixture(scope="session")
-def quantized(job_for, tmp_path_factory):
+def quantized(job_for, once):
     """(model, format, recipe) -> a quantized file, made once."""
-    made, folder = {}, tmp_path_factory.mktemp("quantized")
+    made = {}
 
-    def get(model, format, recipe):
-        key = model, format, recipe
+    def get(*key):
         if key not in made:
-            made[key] = quantize_artifact(job_for(*key), folder)
+            made[key] = once("-".join(("quantized", *key)), lambda folder: quantize_artifact(job_for(*key), folder))
         return made[key]
 
     return get

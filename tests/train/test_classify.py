@@ -178,7 +178,7 @@ def test_two_ranks_that_share_the_classes_train_the_network_of_one(
             change.setattr(sys, "argv", [worker, str(store.folder), str(tmp_path / "one"), other])
             runpy.run_path(worker)
         for process in running:
-            _, error = process.communicate(timeout=120)
+            _, error = process.communicate(timeout=600)
             assert process.returncode == 0, error.decode()
     finally:
         for process in running:

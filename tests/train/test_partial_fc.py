@@ -197,7 +197,7 @@ def ranks(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, torch.Ten
     processes = [subprocess.Popen([*command, str(r)], env=environment, stderr=subprocess.PIPE) for r in range(2)]
     try:
         for process in processes:
-            _, error = process.communicate(timeout=120)
+            _, error = process.communicate(timeout=600)
             assert process.returncode == 0, error.decode()
     finally:
         for process in processes:
