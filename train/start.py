@@ -50,7 +50,7 @@ def train(
     Args:
         recipe: what and how.
         data: aligned crops: folders per identity, tar files, folders of tar shards, or InsightFace's ``.rec``; for a
-            detector one folder of scenes that :mod:`pocketface.train.detect.labels` made.
+            detector one folder of scenes that ``pocketface scenes label`` made.
         out: folder of the run.
         teachers: ONNX recognisers, for distillation; for identities, the weights of the recipe's teacher.
         weights: to begin with instead of random ones.
@@ -84,7 +84,7 @@ def train(
 
 def _only(data: Sequence[Path]) -> Path:
     if len(data) != 1:
-        raise InvalidData(f"got {len(data)} folders of data; a detector learns from one that train.detect.labels made")
+        raise InvalidData(f"got {len(data)} folders of data; a detector learns from one, by pocketface scenes label")
     return data[0]
 
 

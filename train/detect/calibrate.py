@@ -1,4 +1,4 @@
-"""Make 0.5 the score to go by: ``python -m pocketface.train.detect.calibrate --scenes DIR --weights IN --out FILE``.
+"""Make 0.5 the score to go by: ``pocketface scenes calibrate``.
 
 A score learns the IoU of its box, and few boxes of small faces ever overlap a face by half and more, however sure it is
 that there is one. So the logits are shifted: what was the score with the best balance of recall and precision on the
@@ -7,7 +7,6 @@ held-out scenes is 0.5 afterwards, the threshold of every contract. No order cha
 
 from __future__ import annotations
 
-import argparse
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,13 +14,14 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from ...errors import InvalidData
 from ...evaluate.detection.matching import IGNORED, TRUE
 from ...evaluate.detection.searched import Search
-from ...models import create_model, reparameterize, save_weights
+from ...models import reparameterize, save_weights
 from ...models.mos import Head, Mos
 from ...models.repvgg import kernel_of
-from .judge import matching_of, search_held_out
-from .report import on_torch
+from .judge import Progress, matching_of, search_held_out, unseen
+from .report import detector_of, on_torch
 from .scenes import SceneStore
 
 
@@ -44,24 +44,21 @@ def shift_scores(network: Mos, score: float) -> None:
         kernel_of(head.tasks.predictors["score"])[1].sub_(math.log(score / (1 - score)))
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """The command."""
-    parser = argparse.ArgumentParser(prog="pocketface.train.detect.calibrate", description=__doc__)
-    parser.add_argument("--scenes", type=Path, required=True, help="folder that pocketface.train.detect.labels made")
-    parser.add_argument("--weights", type=Path, required=True, help="a checkpoint")
-    parser.add_argument("--name", default="mos_xs", help="the network that it is of")
-    parser.add_argument("--out", type=Path, required=True, help="the .safetensors to write")
-    options = parser.parse_args(arguments)
-    network = create_model(options.name, weights=options.weights)
-    assert isinstance(network, Mos)
+def calibrated(weights: Path, name: str, store: SceneStore, out: Path, progress: Progress = unseen) -> float:
+    """Write the weights of the network ``name`` with shifted scores; returns the score that is 0.5 now.
+
+    Raises:
+        InvalidData: no scene is held out, or the network is no detector of ours.
+        InvalidModel: weights of another network.
+        OutputError: the file cannot be written.
+    """
+    network = detector_of(weights, name)
     deployed = reparameterize(network)
     assert isinstance(deployed, Mos)
-    found = search_held_out(on_torch(deployed), SceneStore(options.scenes))
+    found = search_held_out(on_torch(deployed), store, progress)
+    if not found:
+        raise InvalidData("no scene with boxes is held out, so there is nothing to calibrate on; label more pictures")
     score = balanced_score([search for _, search in found])
     shift_scores(network, score)
-    save_weights(network, options.out)
-    print(f"{score:.4f} is now 0.5: {options.out}")
-
-
-if __name__ == "__main__":
-    main()
+    save_weights(network, out)
+    return score

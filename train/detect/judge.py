@@ -73,10 +73,18 @@ class Judgement:
     portraits: Portraits
 
 
-def judge(find: Find, scenes: Iterable[Scene]) -> Judgement:
+#: Told how many pictures were searched, and of how many.
+Progress = Callable[[int, int], None]
+
+
+def unseen(done: int, total: int) -> None:
+    """Progress that nobody watches."""
+
+
+def judge(find: Find, scenes: Iterable[Scene], progress: Progress = unseen) -> Judgement:
     """Judge a detector on the held-out scenes among these; scenes of training are passed over."""
     held = [scene for scene in scenes if held_out(scene.name)]
-    searches = search_held_out(find, held)
+    searches = search_held_out(find, held, progress)
     sources = ["all", *sorted({source for source, _ in searches})]
     precisions = tuple(_precision(name, [s for source, s in searches if name in ("all", source)]) for name in sources)
     everywhere = [search for _, search in searches]
@@ -87,10 +95,14 @@ def judge(find: Find, scenes: Iterable[Scene]) -> Judgement:
     )
 
 
-def search_held_out(find: Find, scenes: Iterable[Scene]) -> list[tuple[str, Search]]:
+def search_held_out(find: Find, scenes: Iterable[Scene], progress: Progress = unseen) -> list[tuple[str, Search]]:
     """The source of each held-out scene with boxes marked by hand, and what was found in it."""
-    held = (one for one in scenes if held_out(one.name) and one.source != PORTRAITS)
-    return [(one.source, _search(find, one)) for one in held]
+    held = [one for one in scenes if held_out(one.name) and one.source != PORTRAITS]
+    searches = []
+    for count, one in enumerate(held, 1):
+        searches.append((one.source, _search(find, one)))
+        progress(count, len(held))
+    return searches
 
 
 def _precision(name: str, searches: Sequence[Search]) -> AveragePrecision:

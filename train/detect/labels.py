@@ -1,4 +1,4 @@
-"""Make the scenes to train a detector on: ``python -m pocketface.train.detect.labels --data DIR --out DIR``.
+"""Make the scenes to train a detector on: ``pocketface scenes label``.
 
 Boxes are the data set's. Landmarks and head pose are taught: by FaceMesh where a face is large enough for it and it is
 sure, by hand where a portrait is marked by hand, and the data set's own landmarks stay where neither is to be had.
@@ -6,11 +6,9 @@ sure, by hand where a portrait is marked by hand, and the data set's own landmar
 
 from __future__ import annotations
 
-import argparse
-import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -79,18 +77,45 @@ def labelled(data: Sequence[Path], teacher: Teacher | None, problems: list[str],
             yield limited(one)
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """The command."""
-    parser = argparse.ArgumentParser(prog="pocketface.train.detect.labels", description=__doc__)
-    parser.add_argument("--data", type=Path, nargs="+", required=True, help="folders of detection data or portraits")
-    parser.add_argument("--out", type=Path, required=True, help="folder of the scenes that are made")
-    parser.add_argument("--facemesh", type=Path, help="MediaPipe's face_landmark.tflite")
-    options = parser.parse_args(arguments)
+@dataclass(frozen=True)
+class Labelled:
+    """What came of it.
+
+    Attributes:
+        scenes: number of scenes in the store.
+        counts: of scenes by source and part, and of faces that the teacher was sure or unsure of.
+        problems: a sentence for each picture that was left out.
+    """
+
+    scenes: int
+    counts: dict[str, int]
+    problems: list[str]
+
+
+def label(
+    data: Sequence[Path],
+    out: Path,
+    facemesh: Path | None = None,
+    progress: Callable[[int], None] = lambda count: None,
+) -> Labelled:
+    """Write the store of all scenes of the folders.
+
+    Args:
+        data: folders, see :func:`labelled`.
+        out: folder of the store.
+        facemesh: MediaPipe's ``face_landmark.tflite``.
+        progress: told the number of scenes after each.
+
+    Raises:
+        InvalidData: a folder holds nothing to learn from, or marked portraits and there is no ``facemesh``.
+        OutputError: the store cannot be written.
+    """
     problems, told = list[str](), Counter[str]()
-    teacher = Teacher(options.facemesh) if options.facemesh else None
-    written = write_scenes(options.out, labelled(options.data, teacher, problems, told))
-    print(json.dumps({"scenes": written, **told, "problems": problems[:20], "left out": len(problems)}, indent=1))
+    teacher = Teacher(facemesh) if facemesh else None
 
+    def counted() -> Iterator[Scene]:
+        for count, one in enumerate(labelled(data, teacher, problems, told), 1):
+            yield one
+            progress(count)
 
-if __name__ == "__main__":
-    main()
+    return Labelled(write_scenes(out, counted()), dict(told), problems)

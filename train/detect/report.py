@@ -1,13 +1,7 @@
-"""Compare detectors on the held-out scenes: ``python -m pocketface.train.detect.report --scenes DIR --model FILE``.
-
-Files are exported detectors, or checkpoints (``.safetensors``) of ``mos_xs``, which run on torch.
-"""
+"""Compare detectors on the held-out scenes: ``pocketface scenes report``."""
 
 from __future__ import annotations
 
-import argparse
-import json
-from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -17,29 +11,39 @@ from numpy.typing import NDArray
 
 from ...artifact import load_artifact
 from ...contract import Detection
+from ...errors import InvalidData
 from ...models import create_model, reparameterize
 from ...models.mos import Mos
+from ...report import Column, Row
 from ...runtime.boxes import nms
 from ...runtime.detector import DetectedFace, Detector
 from ...runtime.preprocess import letterbox, to_source
-from .judge import SIZE, Find, Judgement, judge
-from .scenes import SceneStore
+from .judge import SIZE, Find, Judgement
 
 Image = NDArray[np.uint8]
-_POSE = ("yaw", "pitch", "roll", "mean", "geodesic")
 
 
-def exported(file: Path) -> Find:
-    """An exported detector at 320 x 320."""
+def finder(file: Path, name: str) -> Find:
+    """An exported detector at 320 x 320, or a checkpoint of the network ``name`` on torch.
+
+    Raises:
+        InvalidData: the network is no detector of ours.
+        InvalidModel: a damaged file, or weights of another network.
+    """
+    if file.suffix == ".safetensors":
+        deployed = reparameterize(detector_of(file, name))
+        assert isinstance(deployed, Mos)
+        return on_torch(deployed)
     detector = Detector(load_artifact(file), threads=1, size=(SIZE, SIZE))
     return lambda image, lowest: detector.detect(image, score_threshold=lowest)
 
 
-def checkpoint(file: Path, name: str) -> Find:
-    """A network of ``models`` with these weights, on torch; suppression as the contract of its export has it."""
-    network = reparameterize(create_model(name, weights=file))
-    assert isinstance(network, Mos)
-    return on_torch(network)
+def detector_of(file: Path, name: str) -> Mos:
+    """The network ``name`` with the weights of a checkpoint, in training form; raises as :func:`finder` does."""
+    network = create_model(name, weights=file)
+    if not isinstance(network, Mos):
+        raise InvalidData(f"{name} is no detector that is trained here; try mos_xs or mos_s")
+    return network
 
 
 def on_torch(network: Mos) -> Find:
@@ -62,42 +66,40 @@ def on_torch(network: Mos) -> Find:
     return find
 
 
-def table(judgements: dict[str, Judgement]) -> str:
-    """For reading."""
-    lines = []
-    for name, found in judgements.items():
-        lines.append(name)
-        for ap in found.precisions:
-            span = f"{ap.low:.4f} to {ap.high:.4f}"
-            lines.append(f"  AP@0.5 {ap.subset:<14}{ap.ap:.4f} ({span}) on {ap.faces} faces in {ap.pictures} pictures")
-        for at in found.operations:
-            lines.append(f"  score >= {at.threshold}: recall {at.recall:.3f}, precision {at.precision:.3f}")
-        one = found.portraits
-        lines.append(
-            f"  portraits: {one.found} of {one.portraits} found, NME {one.nme:.4f}, median {one.median_nme:.4f}"
-        )
-        pose = ", ".join(
-            f"{part} {getattr(one, part + '_deg'):.2f}" for part in ("yaw", "pitch", "roll", "mean", "geodesic")
-        )
-        lines.append(f"  mean absolute pose error in degrees: {pose}")
-    return "\n".join(lines)
+def rows_of(file: str, found: Judgement) -> tuple[list[Row], list[Row], list[Row]]:
+    """The rows of a judgement in the three tables: ``PRECISIONS``, ``OPERATIONS`` and ``PORTRAITS``."""
+    precisions = [{"file": file, **asdict(one)} for one in found.precisions]
+    operations = [
+        {"file": file, **asdict(one), "recall": one.recall, "precision": one.precision} for one in found.operations
+    ]
+    return precisions, operations, [{"file": file, **asdict(found.portraits)}]
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """The command."""
-    parser = argparse.ArgumentParser(prog="pocketface.train.detect.report", description=__doc__)
-    parser.add_argument("--scenes", type=Path, required=True, help="folder that pocketface.train.detect.labels made")
-    parser.add_argument("--model", type=Path, action="append", required=True, help="detector or checkpoint; repeatable")
-    parser.add_argument("--name", default="mos_xs", help="the network that checkpoints are of")
-    parser.add_argument("--json", action="store_true", help="print JSON")
-    options = parser.parse_args(arguments)
-    store, judgements = SceneStore(options.scenes), {}
-    for file in options.model:
-        find = checkpoint(file, options.name) if file.suffix == ".safetensors" else exported(file)
-        judgements[str(file)] = judge(find, store)
-    facts = {name: asdict(found) for name, found in judgements.items()}
-    print(json.dumps(facts, indent=1) if options.json else table(judgements))
+def _number(key: str, name: str, spec: str = "", unit: str = "") -> Column:
+    return Column(key=key, name=name, kind="number", spec=spec, unit=unit)
 
 
-if __name__ == "__main__":
-    main()
+_FILE = Column(key="file", name="file")
+PRECISIONS = (
+    "Average precision at IoU 0.5",
+    (
+        *(_FILE, Column(key="subset", name="faces of"), _number("ap", "AP", ".4f")),
+        *(_number("low", "95 % from", ".4f"), _number("high", "to", ".4f")),
+        *(_number("faces", "faces"), _number("pictures", "pictures")),
+    ),
+)
+OPERATIONS = (
+    "Over all sources, by score",
+    (
+        *(_FILE, _number("threshold", "score ≥", ".2f"), _number("faces", "faces")),
+        *(_number("recall", "recall", ".3f"), _number("precision", "precision", ".3f")),
+    ),
+)
+PORTRAITS = (
+    "Portraits that were marked by hand",
+    (
+        *(_FILE, _number("portraits", "portraits"), _number("found", "found")),
+        *(_number("nme", "NME by eyes", ".4f"), _number("median_nme", "median", ".4f")),
+        *(_number(f"{part}_deg", part, ".2f", "°") for part in ("yaw", "pitch", "roll", "mean", "geodesic")),
+    ),
+)

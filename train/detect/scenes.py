@@ -94,7 +94,12 @@ def limited(scene: Scene, longest: int = LONGEST) -> Scene:
 
 
 def write_scenes(folder: Path, scenes: Iterable[Scene]) -> int:
-    """Write a store; returns the number of scenes. Nothing is left of one that is interrupted."""
+    """Write a store; returns the number of scenes. Nothing is left of one that is interrupted.
+
+    Raises:
+        InvalidData: there are no scenes.
+        OutputError: the folder cannot be written to.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     columns: dict[str, list[Any]] = {key: [] for key in (*_FACE, "name", "source", "shape", "faces")}
     with atomic(folder / PIXELS) as unfinished, unfinished.open("wb") as file:
@@ -104,7 +109,9 @@ def write_scenes(folder: Path, scenes: Iterable[Scene]) -> int:
                 columns[key].append(getattr(one, key))
             for key, value in zip(("name", "source", "shape", "faces"), _row(one), strict=True):
                 columns[key].append(value)
-    joined = {key: np.concatenate(columns.pop(key)) if columns["name"] else np.empty(0) for key in _FACE}
+        if not columns["name"]:
+            raise InvalidData(f"not one scene to put into {folder}: no picture of the data could be used")
+    joined = {key: np.concatenate(columns.pop(key)) for key in _FACE}
     with atomic(folder / INDEX) as unfinished, unfinished.open("wb") as file:
         np.savez(file, **joined, **{key: np.array(values) for key, values in columns.items()})
     return len(columns["name"])
@@ -133,9 +140,7 @@ class SceneStore:
             self._first = np.concatenate([[0], np.cumsum(sizes)])
             self._face = np.concatenate([[0], np.cumsum(self._index["faces"])])
         except (OSError, KeyError, ValueError, BadZipFile) as e:
-            raise InvalidData(
-                f"{folder}: not a store of scenes: {e}; make one with pocketface.train.detect.labels"
-            ) from e
+            raise InvalidData(f"{folder}: not a store of scenes: {e}; make one with pocketface scenes label") from e
         if self._first[-1] != len(self._pixels) or self._face[-1] != len(self._index["boxes"]):
             raise InvalidData(f"{folder}: {INDEX} and {PIXELS} do not belong together; make the store again")
 

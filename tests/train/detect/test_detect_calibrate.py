@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import json
+import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
+from click.testing import CliRunner
 
+from pocketface.cli import cli
 from pocketface.evaluate.detection.annotations import AnnotatedPicture
 from pocketface.evaluate.detection.searched import Search
-from pocketface.models import create_model
+from pocketface.models import create_model, save_weights
 from pocketface.models.mos import Mos
 from pocketface.train.detect.calibrate import balanced_score, shift_scores
+from pocketface.train.detect.holdout import held_out
+from pocketface.train.detect.report import finder
+from pocketface.train.detect.scenes import scene, write_scenes
 
 FACE, ELSEWHERE, SMALL = (0.0, 0, 20, 20), (50.0, 50, 70, 70), (80.0, 80, 84, 84)
 
@@ -57,3 +66,26 @@ def test_that_score_becomes_a_half_and_nothing_else_changes() -> None:
     torch.testing.assert_close(after.score, before.score + 0.8472979, rtol=0, atol=1e-4)
     for name in ("box", "landmarks", "pose"):
         assert torch.equal(getattr(after, name), getattr(before, name))
+
+
+def test_the_command_writes_shifted_weights(tmp_path: Path) -> None:
+    """The best-scored box of each picture is made its face, so that there is something to balance."""
+    weights, network = tmp_path / "w.safetensors", create_model("mos_xs", seed=0)
+    assert isinstance(network, Mos)
+    save_weights(network, weights)
+    find, made = finder(weights, "mos_xs"), []
+    for i in range(60):
+        image = np.random.default_rng(i).integers(0, 256, (64, 64, 3), np.uint8)
+        if held_out(f"{i}.jpg"):
+            made.append(scene(f"{i}.jpg", "crowd", image, [find(image, 0.0)[0].box]))
+    write_scenes(tmp_path / "scenes", made)
+    command = ["scenes", "calibrate", str(tmp_path / "scenes"), str(weights), "--out", str(tmp_path / "o.safetensors")]
+    told = json.loads(CliRunner().invoke(cli, [*command, "--json"]).stdout)
+    first, shifted = made[0].image, finder(tmp_path / "o.safetensors", "mos_xs")
+    logit = lambda p: math.log(p / (1 - p))  # noqa: E731
+    before, after = find(first, 0.0)[0].score, shifted(first, 0.0)[0].score
+    assert logit(after) == pytest.approx(logit(before) - logit(told["was"]), abs=1e-3)
+    write_scenes(tmp_path / "none", [replace(made[0], name="trained on.jpg")])
+    refused = CliRunner().invoke(cli, [*command[:2], str(tmp_path / "none"), *command[3:]])
+    assert refused.exit_code == 1
+    assert "nothing to calibrate on" in refused.stderr

@@ -9,11 +9,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
+from pocketface.cli import cli
 from pocketface.evaluate.headpose import rotation_of
 from pocketface.models import create_model, save_weights
 from pocketface.runtime.detector import DetectedFace
-from pocketface.train.detect import report
 from pocketface.train.detect.holdout import held_out
 from pocketface.train.detect.judge import judge
 from pocketface.train.detect.scenes import Scene, scene, write_scenes
@@ -83,14 +84,14 @@ def test_small_faces_need_not_be_found_and_are_not_wrong(scenes: list[Scene]) ->
     assert found.precisions[0].faces == sum(held_out(one.name) for one in crowd)
 
 
-def test_the_command_judges_a_checkpoint(
-    scenes: list[Scene], tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_command_judges_a_checkpoint(scenes: list[Scene], tmp_path: Path) -> None:
     write_scenes(tmp_path / "scenes", scenes)
     save_weights(create_model("mos_xs", seed=0), tmp_path / "a.safetensors")
-    arguments = ["--scenes", str(tmp_path / "scenes"), "--model", str(tmp_path / "a.safetensors")]
-    report.main([*arguments, "--json"])
-    (facts,) = json.loads(capsys.readouterr().out).values()
+    command = ["scenes", "report", str(tmp_path / "scenes"), "--model", str(tmp_path / "a.safetensors")]
+    told = CliRunner().invoke(cli, [*command, "--json"])
+    (facts,) = json.loads(told.stdout).values()
     assert 0 <= facts["precisions"][0]["ap"] <= 1
-    report.main(arguments)
-    assert "AP@0.5 all" in capsys.readouterr().out
+    assert facts["portraits"]["portraits"] == sum(s.source == PORTRAITS and held_out(s.name) for s in scenes)
+    assert "Average precision" in CliRunner().invoke(cli, command).stdout
+    refused = CliRunner().invoke(cli, [*command, "--name", "facelivtv2_xs"])
+    assert (refused.exit_code, refused.stderr.count("pocketface: ")) == (1, 1)

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from PIL import Image
 
+from pocketface.cli import cli
 from pocketface.errors import InvalidData
-from pocketface.train.detect import labels
 from pocketface.train.detect.scenes import SceneStore
 from pocketface.train.detect.sources import read_portraits, read_set, read_tars
 
@@ -89,11 +90,17 @@ def test_wider_text_goes_through_the_readers_of_evaluate(tmp_path: Path) -> None
     assert len(problems) == 2
 
 
-def test_the_command_makes_a_store(tars: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    labels.main(["--data", str(tars), "--out", str(tmp_path / "scenes")])
-    told = json.loads(capsys.readouterr().out)
-    assert (told["scenes"], told["left out"]) == (1, 4)
+def test_the_command_makes_a_store(tars: Path, tmp_path: Path) -> None:
+    command = ["scenes", "label", str(tars), "--out", str(tmp_path / "scenes")]
+    told = json.loads(CliRunner().invoke(cli, [*command, "--json"]).stdout)
+    assert (told["scenes"], len(told["problems"])) == (1, 4)
     assert SceneStore(tmp_path / "scenes").names == ["a.png"]
+    assert "left out: 4" in CliRunner().invoke(cli, command).stdout
+    pack(tars / "one.tar", {"a.png": picture()[:60]})
+    empty = CliRunner().invoke(cli, [*command[:-1], str(tmp_path / "none")])
+    assert (empty.exit_code, "not one scene" in empty.stderr) == (1, True)
+    assert not list((tmp_path / "none").iterdir())
     np.savez(tars / "allage_49.npz", files=np.array(["a.png"]), points_xy=np.ones((1, 49, 2), np.float32))
-    with pytest.raises(InvalidData, match="--facemesh"):
-        labels.main(["--data", str(tars), "--out", str(tmp_path / "scenes")])
+    refused = CliRunner().invoke(cli, command)
+    assert refused.exit_code == 1
+    assert "--facemesh" in refused.stderr
