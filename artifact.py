@@ -11,9 +11,9 @@ import contextlib
 import hashlib
 import secrets
 import shutil
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -103,6 +103,24 @@ def write_sidecar(path: Path, contract: ModelContract, parent: str | None = None
     return Artifact(path, contract, sha256, size_bytes, parent)
 
 
+def content_digest(artifact: Artifact) -> str:
+    """SHA-256 (hex) of graph and weights: of the file with an empty contract inside.
+
+    It stays what it is when thresholds are written into a file. Where the file is no longer the one that was loaded, or
+    there is no room for a temporary copy, it is the artifact's own SHA-256.
+    """
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            copy = Path(folder) / artifact.path.name
+            _copy(artifact.path, copy)
+            if digest(copy)[0] != artifact.sha256:
+                return artifact.sha256
+            write_embedded(copy, "")
+            return digest(copy)[0]
+    except OSError:
+        return artifact.sha256
+
+
 def replace_contract(artifact: Artifact, contract: ModelContract) -> Artifact:
     """Write another contract into a model file and beside it; its graph and weights stay byte for byte.
 
@@ -115,8 +133,7 @@ def replace_contract(artifact: Artifact, contract: ModelContract) -> Artifact:
     """
     ModelContract.from_json(contract.to_json())
     with atomic(artifact.path) as temporary:
-        copy = partial(shutil.copytree, copy_function=shutil.copyfile) if artifact.path.is_dir() else shutil.copyfile
-        copy(artifact.path, temporary)
+        _copy(artifact.path, temporary)
         if digest(temporary)[0] != artifact.sha256:
             raise InvalidModel(f"{artifact.path}: altered since it was loaded; load it again")
         had_one = read_embedded(temporary) is not None
@@ -124,6 +141,14 @@ def replace_contract(artifact: Artifact, contract: ModelContract) -> Artifact:
         if had_one:  # an interrupt between the two renames then leaves a file that still loads
             sidecar_path(artifact.path).unlink(missing_ok=True)
     return write_sidecar(artifact.path, contract, artifact.sha256)
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Contents alone, of a file or a folder: rights and times stay behind."""
+    if source.is_dir():
+        shutil.copytree(source, target, copy_function=shutil.copyfile)
+    else:
+        shutil.copyfile(source, target)
 
 
 def sidecar_path(path: Path) -> Path:

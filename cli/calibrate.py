@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from .evaluate_verification import data_options, measure
+from .evaluate_verification import a_cache, data_options, measure
 from .output import PATH, as_json, backend, print_json, show, threads
 
 
@@ -30,7 +30,9 @@ def calibrate(model: Path, data: Path, backend: str | None, threads: int | None,
     from ..runtime.embedder import Embedder
 
     embedder = Embedder(model, backend=backend, threads=threads)
-    pictures, outcome = measure(data, [embedder], Settings(fars=CALIBRATED_FARS), threads=threads, **of_data)
+    settings = Settings(fars=CALIBRATED_FARS)
+    with a_cache(of_data.pop("no_cache")) as kept:
+        pictures, outcome = measure(data, [embedder], settings, kept, threads=threads, **of_data)
     calibration, refused = calibration_of(pictures, outcome.results[0], embedder.backend)
     artifact = write_calibration(embedder.artifact, calibration)
     rows = [

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -12,6 +14,7 @@ from .evaluate_slices import read_edges, sections_of, slice_files, slice_options
 from .output import PATH, as_json, backend, command_line, console, print_json, threads
 
 if TYPE_CHECKING:
+    from ..evaluate.cache import Cache
     from ..evaluate.gate import Condition
     from ..evaluate.verification import Data
     from ..evaluate.verification_run import Outcome
@@ -81,7 +84,6 @@ def verification(
         --gate "flips<=0.005,tar_drop<=0.01,cosine>=0.985"
     """  # noqa: D301 - click reads the escape as "keep these lines"
     from ..errors import ParityError
-    from ..evaluate.cache import Cache
     from ..evaluate.gate import broken
     from ..evaluate.plots import require_matplotlib
     from ..evaluate.verification_run import Settings
@@ -92,12 +94,13 @@ def verification(
     embedders = [_embedder(model, backend, threads) for model in models]
     settings = Settings(flip=flip, far=far, allow_different=allow_different)
     nameless = bool(by) and not conditions
-    opened, outcome = measure(data, embedders, settings, threads=threads, nameless=nameless, **of_data)
-    finder, kept = _detector(of_data["detector"], threads), None if of_data["no_cache"] else Cache()
-    options: dict[str, Any] = {"detector": finder, "settings": settings, "cache": kept}
-    sliced = slice_files(opened, embedders, *cuts, **options)
-    if out:
-        _save(out, opened, embedders, outcome, conditions, sliced, pictures=pictures, **options)
+    finder = _detector(of_data["detector"], threads)
+    with a_cache(of_data.pop("no_cache")) as kept:
+        opened, outcome = measure(data, embedders, settings, kept, threads=threads, nameless=nameless, **of_data)
+        options: dict[str, Any] = {"detector": finder, "settings": settings, "cache": kept}
+        sliced = slice_files(opened, embedders, *cuts, **options)
+        if out:
+            _save(out, opened, embedders, outcome, conditions, sliced, pictures=pictures, **options)
     _show(embedders, outcome, conditions, sliced, as_json)
     said = [
         f"{embedder.artifact.path.name}: {fault}"
@@ -114,6 +117,7 @@ def measure(
     path: Path,
     embedders: Sequence[Embedder],
     settings: Any,
+    cache: Cache,
     *,
     threads: int | None,
     images: Path | None,
@@ -121,7 +125,6 @@ def measure(
     aligned: bool,
     detector: Path | None,
     strict: bool,
-    no_cache: bool,
     columns: Path | None = None,
     scheme: str | None = None,
     nameless: bool = False,
@@ -130,7 +133,6 @@ def measure(
 
     With ``nameless``, pictures that do not all name an identity give an empty outcome instead of an error.
     """
-    from ..evaluate.cache import Cache
     from ..evaluate.data import open_data
     from ..evaluate.slice_run import has_identities
     from ..evaluate.verification_run import Outcome, run_verification
@@ -141,13 +143,24 @@ def measure(
         if nameless and not has_identities(data):
             return data, Outcome((), ())
         finder = _detector(detector, threads)
-        cache = None if no_cache else Cache()
         outcome = run_verification(
             data, embedders, detector=finder, settings=settings, cache=cache, progress=status.update
         )
-    for note in cache.notes if cache else ():
+    for note in cache.notes:
         click.echo(f"pocketface: cache: {note}", err=True)
     return data, outcome
+
+
+@contextmanager
+def a_cache(temporary: bool) -> Iterator[Cache]:
+    """The cache of this machine; or an empty one for as long as the context lasts, so that it does nothing twice."""
+    from ..evaluate.cache import Cache
+
+    if not temporary:
+        yield Cache()
+        return
+    with TemporaryDirectory() as folder:
+        yield Cache(Path(folder))
 
 
 def _detector(path: Path | None, threads: int | None) -> Detector | None:

@@ -8,10 +8,13 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from .. import __version__
+from ..artifact import content_digest
+from ..contract import Recognition
 from ..errors import InvalidData, UnsupportedModel
 from ..runtime.detector import Detector
 from ..runtime.embedder import Embedder
@@ -80,7 +83,7 @@ def embed_images(
             "they are square crops on the ArcFace template"
         )
     places = [range(i, min(i + _PART, len(images))) for i in range(0, len(images), _PART)]
-    keys = {place: _key(images, embedder, detector, flip, place) for place in places} if cache else {}
+    keys = _keys(images, embedder, detector, flip, places) if cache else {}
     parts = {place: part for place, key in keys.items() if cache and (part := _kept(cache, key, place, embedder))}
     cached, start = sum(map(len, parts)), time.perf_counter()
     fresh = [place for place in places if place not in parts]
@@ -117,8 +120,8 @@ def _concatenated(batches: Sequence[Batch], embedder: Embedder) -> Batch:
 def _finished(images: ImageSet, embedder: Embedder, found: Batch, rate: float, cached: int) -> Embedded:
     raw, reasons = found.vectors, found.reasons.tolist()
     failed = np.array([bool(reason) for reason in reasons], bool)
-    norms = np.linalg.norm(raw, axis=1)
-    vectors = raw / np.where(failed, np.float32(1), norms)[:, None]
+    norms = np.linalg.norm(raw.astype(np.float64), axis=1)  # in float32, squares beyond 1e38 are infinite
+    vectors = (raw / np.where(failed, 1.0, norms)[:, None]).astype(np.float32)
     problems = []
     for reason in dict.fromkeys(filter(None, reasons)):
         who = [sample.name for sample, said in zip(images.samples, reasons, strict=True) if said == reason]
@@ -128,22 +131,33 @@ def _finished(images: ImageSet, embedder: Embedder, found: Batch, rate: float, c
     return Embedded(vectors, failed, norms.astype(np.float32), tuple(problems), rate, cached)
 
 
-def _key(images: ImageSet, embedder: Embedder, detector: Detector | None, flip: bool, place: range) -> str:
-    """Everything that the embeddings of a part depend on, down to the release of this program."""
-    return cache_key(
-        result="embeddings",
-        release=__version__,
-        images=images.fingerprint,
-        part=[(sample.name, sample.aligned) for sample in images.samples[place.start : place.stop]],
-        embedder=_identity(embedder),
-        detector=_identity(detector) if detector else None,
-        size=detector.size if detector else None,
-        flip=flip,
-    )
+def _keys(
+    images: ImageSet, embedder: Embedder, detector: Detector | None, flip: bool, places: Sequence[range]
+) -> dict[range, str]:
+    """Of each part: everything that its embeddings depend on, down to the release of this program."""
+    common = {
+        "result": "embeddings",
+        "release": __version__,
+        "images": images.fingerprint,
+        "embedder": _identity(embedder),
+        "detector": _identity(detector) if detector else None,
+        "size": detector.size if detector else None,
+        "flip": flip,
+    }
+    parts = {place: images.samples[place.start : place.stop] for place in places}
+    return {
+        place: cache_key(**common, part=[(sample.name, sample.aligned) for sample in samples])
+        for place, samples in parts.items()
+    }
 
 
 def _identity(model: Embedder | Detector) -> tuple[str, str, str]:
-    return model.artifact.sha256, model.contract.to_json(), model.backend
+    """Graph, weights and contract, but for what a contract says about decisions: that changes no embedding."""
+    contract = model.contract
+    if isinstance(contract.task, Recognition):
+        task = msgspec.structs.replace(contract.task, calibration=msgspec.UNSET, compatible=msgspec.UNSET)
+        contract = msgspec.structs.replace(contract, task=task)
+    return content_digest(model.artifact), contract.to_json(), model.backend
 
 
 def _kept(cache: Cache, key: str, place: range, embedder: Embedder) -> Batch | None:

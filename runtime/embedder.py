@@ -99,6 +99,7 @@ class Embedder:
         """
         vectors, quality = self._run(crops)
         self._session.require_finite("embedding", vectors)
+        vectors = vectors.astype(np.float64)  # in float32 the square of 2e19 is infinite, that of 1e-23 is zero
         lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
         if not lengths.all():
             raise UnsupportedModel(
@@ -106,7 +107,7 @@ class Embedder:
             )
         if quality is not None:
             self._session.require_finite("quality", quality)
-        unit: NDArray[np.float32] = vectors / lengths  # even what the graph normalised: float16 is off by 1e-3
+        unit = (vectors / lengths).astype(np.float32)  # even what the graph normalised: float16 is off by 1e-3
         return unit, quality
 
     def raw(self, crops: NDArray[np.uint8] | list[NDArray[np.uint8]]) -> NDArray[np.float32]:

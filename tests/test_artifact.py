@@ -10,6 +10,7 @@ import pytest
 
 from pocketface.artifact import (
     atomic,
+    content_digest,
     digest,
     discard_unfinished,
     load_artifact,
@@ -298,3 +299,20 @@ def test_folders_are_made_on_the_way(tmp_path: Path) -> None:
     with atomic(tmp_path / "a" / "b" / "net.x") as temporary:
         temporary.write_text("new")
     assert (tmp_path / "a" / "b" / "net.x").read_text() == "new"
+
+
+@pytest.mark.parametrize("kind", ["model", "package"])
+def test_graph_and_weights_are_told_whatever_the_contract_says(kind: str, request: pytest.FixtureRequest) -> None:
+    first = load_artifact(request.getfixturevalue(kind))
+    before = content_digest(first)
+    second = replace_contract(first, contract(license="MIT"))
+    assert second.sha256 != first.sha256
+    assert content_digest(second) == before
+    assert content_digest(first) == first.sha256  # it is not what is there any more
+    assert load_artifact(second.path) == second  # nothing was changed by asking
+    weights = second.path / "Data" / "com.apple.CoreML" / "weights" / "weight.bin" if kind == "package" else second.path
+    content = bytearray(weights.read_bytes())
+    content[-1 if kind == "package" else 20] ^= 1
+    weights.write_bytes(content)
+    sidecar_path(second.path).unlink()
+    assert content_digest(load_artifact(second.path)) != before

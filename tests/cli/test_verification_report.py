@@ -15,6 +15,7 @@ from PIL import Image
 
 from pocketface.cli import cli
 from pocketface.evaluate.faces import bundled_portraits, inputs_for
+from pocketface.runtime.embedder import Embedder
 
 if TYPE_CHECKING:
     from pocketface.export import Exported
@@ -61,6 +62,19 @@ def test_the_report_is_whole_and_shows_faces_only_if_asked(
     page = (tmp_path / "out" / "report.html").read_text("utf-8")
     assert ("data:image/jpeg" in page) == pictures
     assert page.index("pocketface ") < page.index("<section")
+
+
+def test_a_report_without_a_cache_embeds_each_picture_once_and_keeps_nothing(
+    recognizer: Path, people: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("POCKETFACE_CACHE", str(tmp_path / "cache"))
+    embedded, raw = [], Embedder.raw
+    monkeypatch.setattr(Embedder, "raw", lambda self, crops: embedded.extend(crops) or raw(self, crops))
+    call = ["evaluate", "verification", str(people), "--aligned", "--model", str(recognizer), "--no-cache"]
+    done = CliRunner().invoke(cli, [*call, "--out", str(tmp_path / "out")])
+    assert done.exit_code == 0, done.output
+    assert len(embedded) == 30
+    assert not (tmp_path / "cache").exists()
 
 
 def test_without_matplotlib_a_report_is_refused_before_the_work(

@@ -16,7 +16,8 @@ import pytest
 from onnx import TensorProto, helper
 
 from pocketface.artifact import Artifact, write_sidecar
-from pocketface.contract import Detection, InputSpec, ModelContract, Recognition
+from pocketface.contract import Calibration, Detection, InputSpec, ModelContract, Recognition, Threshold
+from pocketface.embedded import append_zip
 from pocketface.errors import InvalidData, InvalidImage, UnsupportedModel
 from pocketface.evaluate import embeddings
 from pocketface.evaluate.cache import Cache
@@ -124,6 +125,13 @@ def test_failures_are_named_and_take_nothing_with_them() -> None:
     )
 
 
+@pytest.mark.parametrize("scale", [1e-26, 1e17, 1e36])
+def test_no_length_overflows_or_vanishes(scale: float) -> None:
+    result = embed_images(images(5), network(lambda tensor: corner(tensor) * np.float32(scale))[0])
+    assert np.allclose(result.vectors, expected(5), atol=1e-6)
+    assert np.isfinite(result.norms).all()
+
+
 def test_a_network_that_only_says_nan_is_an_error() -> None:
     embedder, _ = network(lambda tensor: np.full((len(tensor), 4), np.nan, np.float32))
     with pytest.raises(UnsupportedModel, match="no embedding at all; 3 of 3 pictures have an embedding with NaN"):
@@ -197,6 +205,28 @@ def test_whatever_an_embedding_depends_on_makes_the_cache_miss(
     assert embed_images(source, embedder, cache=Cache(tmp_path)).cached == 3
     other, model, options = change(source, embedder)
     assert embed_images(other, model, cache=Cache(tmp_path), **options).cached == 0
+
+
+def test_thresholds_in_the_file_change_no_embedding_and_other_weights_do(tmp_path: Path) -> None:
+    """A calibrated file finds the embeddings of the one that it was, although its SHA-256 is another."""
+    contract, model = artifact().contract, b"\x10\0\0\0TFL3" + bytes(64)
+    threshold = Threshold(far=1e-2, score=0.4, score_interval=(0.3, 0.5), tar=0.9)
+    told = {"data": "d", "data_fingerprint": "0" * 64, "genuine": 1, "impostors": 1, "identities": 2, "backend": "fake"}
+    task = msgspec.structs.replace(contract.task, calibration=Calibration(thresholds=(threshold,), **told))
+    elsewhere = msgspec.structs.replace(contract.task, template=(*contract.task.template[:4], (9.0, 9.0)))
+    cached = []
+    for name, content, change in (
+        ("plain", model, {}),
+        ("calibrated", model, {"task": task}),
+        ("other weights", model + b"\1", {}),
+        ("another template", model, {"task": elsewhere}),
+    ):
+        file = tmp_path / f"{name}.tflite"
+        made = msgspec.structs.replace(contract, **change)
+        file.write_bytes(append_zip(content, made.to_json()))
+        embedder = Embedder(write_sidecar(file, made), backend=network()[1])
+        cached.append(embed_images(images(3), embedder, cache=Cache(tmp_path / "cache")).cached)
+    assert cached == [0, 3, 0, 0]
 
 
 def test_a_damaged_part_is_made_again_with_a_note(tmp_path: Path) -> None:

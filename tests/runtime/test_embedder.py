@@ -84,6 +84,16 @@ def test_an_embedding_without_a_direction_is_an_error(embedder_of: Callable[...,
         embedder_of([0, 0]).embed(crops(1))
 
 
+@pytest.mark.parametrize("scale", [1e-30, 1e19, 1e38])
+def test_no_length_overflows_or_vanishes(
+    scale: float, contract_of: Callable[..., ModelContract], artifact_of: Callable[..., Artifact]
+) -> None:
+    contract = contract_of(Recognition(embedding_size=2, normalized=False), dynamic_batch=True)
+    row = np.array([[3 * scale, -1 * scale]], np.float32)
+    embedder = Embedder(artifact_of(contract), backend=FakeBackend(lambda feeds: {"embedding": row}))
+    np.testing.assert_allclose(embedder.embed(crops(1)), [[3 / 10**0.5, -1 / 10**0.5]], rtol=1e-6)
+
+
 def test_an_embedding_of_another_length_is_an_error(embedder_of: Callable[..., Embedder]) -> None:
     with pytest.raises(InvalidContract, match=r"an embedding of shape \(2, 3\), expected \(2, 512\)"):
         embedder_of([1, 2, 3], embedding_size=512).embed(crops(2))
