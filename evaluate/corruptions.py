@@ -121,13 +121,23 @@ def mask(image: Pixels, rise: float, rng: np.random.Generator) -> Pixels:
         rise: how high it sits: 0 at the mouth, 1 at the tip of the nose, 2 at the line of the eyes.
         rng: chooses the cloth.
     """
+    return cover(image, (mask_outline(rise) + 0.5) * (np.array(image.shape[1::-1]) / _SIDE) - 0.5, rng)
+
+
+def cover(image: Pixels, outline: NDArray[np.floating[Any]], rng: np.random.Generator) -> Pixels:
+    """A cloth over a polygon.
+
+    Args:
+        image: ``(H, W, 3) uint8``.
+        outline: ``(n, 2)`` corners (x, y) in its pixels.
+        rng: chooses the cloth.
+    """
     height, width = image.shape[:2]
     drawn = Image.new("L", (width * _FINE, height * _FINE))
-    outline = (mask_outline(rise) + 0.5) * (np.array([width, height]) / _SIDE) * _FINE - 0.5
-    ImageDraw.Draw(drawn).polygon([tuple(point) for point in outline.tolist()], fill=255)
-    cover = np.asarray(drawn.resize((width, height), Image.Resampling.BOX))[..., None] / 255
+    ImageDraw.Draw(drawn).polygon([tuple(point) for point in ((outline + 0.5) * _FINE - 0.5).tolist()], fill=255)
+    covered = np.asarray(drawn.resize((width, height), Image.Resampling.BOX))[..., None] / 255
     cloth = np.array(_CLOTHS[rng.integers(len(_CLOTHS))]) + rng.normal(scale=4, size=image.shape[:2])[..., None]
-    return _to_bytes(image * (1 - cover) + cloth * cover)
+    return _to_bytes(image * (1 - covered) + cloth * covered)
 
 
 def mask_outline(rise: float) -> NDArray[np.float64]:

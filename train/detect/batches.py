@@ -11,6 +11,7 @@ from torch import Tensor
 
 from .crop import mirror, mosaic, random_crop
 from .feedback import Feedback
+from .hide import hidden
 from .holdout import held_out
 from .light import disturbed
 from .scenes import Scene, SceneStore
@@ -32,6 +33,7 @@ class Batches:
         dense: share of crops that are mosaics anyway: four times the faces at the same cost.
         seed: of all randomness.
         rank: of this process among all that train.
+        hide: shares of faces with masks and with things before them, see :func:`~.hide.hidden`.
     """
 
     def __init__(
@@ -44,9 +46,11 @@ class Batches:
         dense: float = 0.0,
         seed: int = 0,
         rank: int = 0,
+        hide: tuple[float, float] = (0.0, 0.0),
     ) -> None:
         self._store, self._size, self._side = store, size, side
         self._feedback, self._dense, self._seed, self._rank = feedback, dense, seed, rank
+        self._hide = hide
         self._open = np.flatnonzero([not held_out(name) for name in store.names])
         self._weights = _weights(np.array(store.sources)[self._open], shares)
 
@@ -60,7 +64,7 @@ class Batches:
         zoom = SMALL if small else DENSE if rng.random() < self._dense else None
         scenes = [self._store[int(i)] for i in rng.choice(self._open, 4 if zoom else 1, p=self._weights)]
         crop = mosaic(scenes, self._side, rng, zoom) if zoom else random_crop(scenes[0], self._side, rng)
-        crop = tilted(mirror(crop) if rng.random() < 0.5 else crop, rng)
+        crop = hidden(tilted(mirror(crop) if rng.random() < 0.5 else crop, rng), *self._hide, rng)
         if self._feedback is not None:
             crop = self._feedback.pasted(crop, rng)
         return crop.moved(disturbed(crop.image, rng), 1.0)

@@ -16,10 +16,11 @@ WORTH = {"score": 1.0, "box": 1.0, "landmarks": 1.5, "pose": 0.8}
 SHARES = {"wider_train": 0.35, "facemask853": 0.25, PORTRAITS: 0.2}
 
 Weight = Annotated[float, msgspec.Meta(ge=0.0)]
+Share = Annotated[float, msgspec.Meta(ge=0.0, le=1.0)]
 
 
 class Detect(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag="detect"):
-    """A detector on scenes that :mod:`pocketface.train.detect.labels` made.
+    """A detector on scenes that ``pocketface scenes label`` made.
 
     Attributes:
         network: name in the registry.
@@ -30,6 +31,8 @@ class Detect(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         worth: of the tasks, see :class:`pocketface.train.detect.losses.Uncertainty`.
         feedback: whether the losses ask for mosaics and for pasted false detections.
         dense: share of crops that are mosaics anyway, see :class:`pocketface.train.detect.batches.Batches`.
+        masks: share of faces with landmarks that are given a mask.
+        things: share of faces that something of one colour hides in part.
         compiled: whether torch compiles the network: minutes at the start, then a quarter less time on a CPU.
         summary: a line for a listing.
     """
@@ -41,7 +44,9 @@ class Detect(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     shares: Mapping[str, Weight] = msgspec.field(default_factory=lambda: dict(SHARES))
     worth: Mapping[str, Weight] = msgspec.field(default_factory=lambda: dict(WORTH))
     feedback: bool = True
-    dense: Annotated[float, msgspec.Meta(ge=0.0, le=1.0)] = 0.5
+    dense: Share = 0.5
+    masks: Share = 0.0
+    things: Share = 0.0
     compiled: bool = False
     summary: str = ""
 

@@ -53,7 +53,8 @@ def train_detector(
     learner, ranks = Learner(network, recipe.worth, compiled=recipe.compiled), Ranks.from_environment()
     feedback = learner.feedback if recipe.feedback else None
     store, seed = SceneStore(scenes), recipe.settings.seed
-    shown = Batches(store, recipe.batch, recipe.side, recipe.shares, feedback, recipe.dense, seed, ranks.index)
+    hide = recipe.masks, recipe.things
+    shown = Batches(store, recipe.batch, recipe.side, recipe.shares, feedback, recipe.dense, seed, ranks.index, hide)
     if ranks.first:
         with atomic(out / "recipe.json") as temporary:
             temporary.write_bytes(msgspec.json.format(msgspec.json.encode(recipe), indent=2) + b"\n")
