@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from ..contract import ModelContract
-from ..embedded import KEY
+from ..embedded import write_embedded
 from ..evaluate.mil.quiet import coremltools
 from .prepare import INPUT, Prepared
 from .quiet import quiet
@@ -46,9 +46,9 @@ def write(prepared: Prepared, contract: ModelContract, path: Path) -> None:
         )
         model.license = contract.license
         model.short_description = f"{contract.model}, {contract.task_name}, {contract.precision}"
-        model.user_defined_metadata[KEY] = contract.to_json()
         model.save(str(path))
     make_reproducible(path)
+    write_embedded(path, contract.to_json())
 
 
 def _precision(name: str) -> Any:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from ..contract import ModelContract
-from ..embedded import KEY
+from ..embedded import write_embedded
 from .prepare import INPUT, SIZE_STEP, Prepared
 from .quiet import quiet
 
@@ -44,10 +44,9 @@ def write(prepared: Prepared, contract: ModelContract, path: Path) -> None:
     model = program.model_proto
     _strip(model)
     _name_the_batch(model)
-    entry = model.metadata_props.add()
-    entry.key, entry.value = KEY, contract.to_json()
     model.producer_name, model.producer_version = contract.producer, ""
     path.write_bytes(model.SerializeToString(deterministic=True))
+    write_embedded(path, contract.to_json())
 
 
 def _dynamic(contract: ModelContract) -> dict[int, Any]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 
 from ..contract import ModelContract
-from ..embedded import append_zip
+from ..embedded import write_embedded
 from ..errors import MissingExtra
 from .prepare import INPUT, ChannelsLast, Prepared
 from .quiet import quiet
@@ -37,4 +37,4 @@ def write(prepared: Prepared, contract: ModelContract, path: Path) -> None:
         graph = ChannelsLast(prepared.graph).eval()
         signature = SIGNATURES[contract.task_name]
         litert_torch.signature(signature, graph, sample_kwargs=example).convert().export(str(path))
-    path.write_bytes(append_zip(path.read_bytes(), contract.to_json()))
+    write_embedded(path, contract.to_json())
