@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from ..errors import InvalidData
@@ -17,11 +19,17 @@ from .margin import MarginHead
 from .partial_fc import PartialFC
 from .roster import Roster
 from .subcenter import read_kept, write_cleaning
-from .terms import Frozen, Harmony, Teacher, Term
+from .terms import Frozen, Harmony, Symmetry, Teacher, Term
 from .triplet import TripletHead
 
 
-def identifying(recipe: Identities, backbone: nn.Module, deck: Deck, teachers: Sequence[Path] = ()) -> Classification:
+def identifying(
+    recipe: Identities,
+    backbone: nn.Module,
+    deck: Deck,
+    teachers: Sequence[Path] = (),
+    frontness: NDArray[np.float32] | None = None,
+) -> Classification:
     """The task of a recipe.
 
     Args:
@@ -29,6 +37,7 @@ def identifying(recipe: Identities, backbone: nn.Module, deck: Deck, teachers: S
         backbone: the network of the recipe.
         deck: the crops, of this process.
         teachers: the weights of the recipe's teacher, ``.safetensors`` or ``.pt``; none without a teacher.
+        frontness: ``(len(deck),)`` of each crop, see :mod:`.fronts`; for a recipe with symmetry.
 
     Raises:
         InvalidData: fewer than two identities, a batch that is no multiple of the group, no such list of kept crops,
@@ -39,7 +48,10 @@ def identifying(recipe: Identities, backbone: nn.Module, deck: Deck, teachers: S
     roster = Roster.of(deck, kept=kept, group=recipe.group)
     terms = _terms(recipe, teachers)
     torch.manual_seed(recipe.settings.seed + 1)
-    return Classification(backbone, _head(recipe, roster), roster, recipe.augmentation, terms=terms)
+    if frontness is not None:
+        frontness = frontness[roster.numbers]
+    head = _head(recipe, roster)
+    return Classification(backbone, head, roster, recipe.augmentation, terms=terms, frontness=frontness)
 
 
 def leave_cleaning(task: Classification, file: Path) -> None:
@@ -78,7 +90,8 @@ def _terms(recipe: Identities, teachers: Sequence[Path]) -> list[Term]:
     if len(teachers) != bool(recipe.teacher):
         wanted = f"the weights of one {recipe.teacher}" if recipe.teacher else "none, for it names no teacher"
         raise InvalidData(f"{len(teachers)} teachers are given, the recipe wants {wanted}")
+    symmetry: list[Term] = [Symmetry(recipe.symmetry)] if recipe.symmetry else []
     if not recipe.teacher:
-        return []
+        return symmetry
     kind = Teacher if recipe.teaching == "difference" else Harmony
-    return [kind(Frozen(create_model(recipe.teacher, weights=teachers[0])), recipe.teaching_weight)]
+    return [kind(Frozen(create_model(recipe.teacher, weights=teachers[0])), recipe.teaching_weight), *symmetry]

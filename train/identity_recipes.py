@@ -36,6 +36,8 @@ class Identities(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
         teaching: ``difference`` for the mean squared difference of the embeddings, or ``harmony`` for triplets with the
             teacher's, which keep the new embeddings comparable with its.
         teaching_weight: of that beside the head's loss.
+        symmetry: weight of SymFace's loss: the halves of frontal faces agree. It needs a detector.
+        detector: file of an exported detector, which tells what crops are frontal; empty for none.
         augmentation: of the crops.
         summary: a line for a listing.
     """
@@ -52,6 +54,8 @@ class Identities(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     teacher: str = ""
     teaching: Literal["difference", "harmony"] = "difference"
     teaching_weight: Annotated[float, msgspec.Meta(ge=0.0)] = 0.5
+    symmetry: Annotated[float, msgspec.Meta(ge=0.0)] = 0.0
+    detector: str = ""
     augmentation: Augmentation = FLIP
     summary: str = ""
 
@@ -93,6 +97,12 @@ IDENTITY_PRESETS: Mapping[str, Identities] = {
         margin=ARCFACE,
         centres=3,
         summary="sub-centre ArcFace, to find the wrongly labelled in a set of crops: leaves kept.csv",
+    ),
+    "symface_xs": Identities(
+        network="facelivtv2_xs",
+        settings=Settings(steps=20_000, learning_rate=2e-3, warmup=500, precision="bfloat16", workers=4),
+        symmetry=1.0,
+        summary="CosFace, and the halves of frontal faces agree; --set detector=FILE finds out which are frontal",
     ),
     "triplets_xs": Identities(
         network="facelivtv2_xs",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,12 +16,14 @@ from ..evaluate.data.opening import open_images
 from ..evaluate.known import adopt
 from ..models import create_model, model_spec
 from ..models.checkpoint import load_weights
+from ..runtime.detector import Detector
 from ..runtime.embedder import Embedder
 from .classify import Classification
 from .crops import CropStore, Deck, pack_crops
 from .detect.recipe import Detect
 from .detect.start import train_detector
 from .distill import Distillation
+from .fronts import look
 from .identifying import identifying, leave_cleaning
 from .identity_recipes import Identities
 from .judging import judging
@@ -109,13 +112,27 @@ def _task(
     if isinstance(recipe, Identities):
         if weights:
             load_weights(network, weights)
-        return identifying(recipe, network, deck, teachers)
+        return identifying(recipe, network, deck, teachers, _fronts(recipe, deck, folder, work))
     targets = _targets(recipe, deck, teachers, folder, work)
     if isinstance(recipe, Recognizability):
         return judging(recipe, network, weights, deck, targets, ranks, work)
     if weights:
         load_weights(network, weights)
     return Distillation(network, deck, targets, recipe.augmentation, recipe.relational, recipe.similarity, recipe.bank)
+
+
+def _fronts(recipe: Identities, deck: Deck, folder: Path, work: Work) -> NDArray[np.float32] | None:
+    """How frontal each crop is, for a recipe that wants to know."""
+    if not recipe.symmetry:
+        return None
+    if not recipe.detector:
+        raise InvalidData("symmetry is for frontal faces, and a detector tells which are: --set detector=FILE")
+    detector = Detector(adopt(Path(recipe.detector), folder / "detectors"))
+    looked = []
+    for store in deck.stores:
+        what = f"{detector.contract.model} on {store.folder.name}"
+        looked.append(look(store, detector, progress=partial(work, what)))
+    return np.concatenate(looked)
 
 
 def _targets(recipe: OfCrops, deck: Deck, teachers: Sequence[Path], folder: Path, work: Work) -> NDArray[np.float32]:
