@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import click
@@ -12,6 +13,7 @@ from .costs import measure_export, measure_photo
 from .evaluation import measure_evaluation
 from .folding import measure_folding
 from .pixels import measure_pixels
+from .training import measure_training
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
@@ -19,10 +21,12 @@ from .pixels import measure_pixels
 @click.option("--out", type=click.Path(path_type=Path), default=Path("out/bench"), show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON for machines instead of tables.")
 def main(exports: Path, out: Path, as_json: bool) -> None:
-    """Measure folding, pixels, memory, evaluating and exporting here; EXPORTS is the folder that the demo wrote."""
+    """Measure everything that has a benchmark, here; EXPORTS is the folder that the demo wrote."""
     detector, recognizer = exports / "mos_xs_320_fp32.onnx", exports / "facelivtv2_xs_112_fp32.onnx"
+    told = partial(click.echo, err=True)
     sections = [
-        measure_folding(progress=lambda step: click.echo(step, err=True)),
+        measure_folding(progress=told),
+        measure_training(progress=told),
         measure_pixels(detector),
         measure_photo(detector, recognizer),
         measure_evaluation(recognizer),

@@ -9,12 +9,12 @@ from torch import Tensor, nn
 
 from ...models.mos import Mos
 from ...models.priors import Faces, Raw, decode, priors
+from ..speed import quicken
 from .assign import Assignment, assign
 from .batches import Batches
 from .feedback import Feedback
 from .losses import Uncertainty, box_loss, landmark_loss, pose_loss, quality_focal
 from .recipe import WORTH
-from .speed import quicken
 
 #: Sides of faces in pixels from which on landmarks and pose count in full; smaller ones show less.
 DETAILED = 48.0

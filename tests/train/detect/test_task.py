@@ -17,10 +17,10 @@ from pocketface.runtime.pose import geodesic_deg
 from pocketface.train.detect.batches import Batches, collate
 from pocketface.train.detect.holdout import held_out
 from pocketface.train.detect.scenes import Scene, SceneStore, scene, write_scenes
-from pocketface.train.detect.speed import quicken
 from pocketface.train.detect.task import Detection, Learner
 from pocketface.train.loop import run
 from pocketface.train.settings import Settings
+from pocketface.train.speed import quicken
 
 TURNED = np.array([[0.8, 0, -0.6], [0, 1, 0], [0.6, 0, 0.8]], np.float32)
 
