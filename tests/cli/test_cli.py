@@ -71,9 +71,9 @@ def test_help_names_every_verb_and_loads_nothing_heavy():
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "[]"
 
 
-@pytest.mark.parametrize("verb", VERBS)
+@pytest.mark.parametrize("verb", [*VERBS, "scenes label", "scenes report", "scenes calibrate"])
 def test_every_verb_has_help_and_json(verb):
-    assert "--json" in run(verb, "--help").stdout
+    assert "--json" in run(*verb.split(), "--help").stdout
 
 
 def test_models_as_json():
