@@ -57,8 +57,8 @@ def test_it_learns_a_drawn_scene(learner: Learner) -> None:
     batch = collate(shown)
     optimizer = torch.optim.AdamW(learner.parameters(), 8e-3)
     first: dict[str, float] = {}
-    for step in range(90):
-        optimizer.param_groups[0]["lr"] = 8e-3 * (1 - step / 90)
+    for step in range(200):
+        optimizer.param_groups[0]["lr"] = 8e-3 * (1 - step / 200)
         losses = learner(batch)
         first = first or {name: float(loss.detach()) for name, loss in losses.items()}
         optimizer.zero_grad()
