@@ -66,7 +66,7 @@ class Measurement(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
     Attributes:
         model: file name of the artifact; of a pipeline, both names with `` + `` between them.
-        network: the architecture's name, as the contract has it: files of one network may be ranked; empty if not known.
+        network: the architecture's name in the contract: files of one network may be ranked; empty if not known.
         sha256: of the file.
         engine: ``onnxruntime``, ``litert``, ``onnxruntime-web wasm``, ``benchmark_model`` ...
         engine_version: empty if not known.

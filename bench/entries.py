@@ -1,0 +1,95 @@
+"""What takes part in a measurement: the machine's roof, every file, and every pipeline that they make."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from ..artifact import Artifact
+from ..contract import Detection
+from .messages import Job
+from .system import default_cores, usable_cores
+
+
+class Model(NamedTuple):
+    """A file, and the engine that is to run it; None for the first that can."""
+
+    artifact: Artifact
+    backend: str | None = None
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One thing to measure at one number of threads.
+
+    Attributes:
+        label: what people are told of it.
+        artifacts: none for the roof, one file, or a detector and a recogniser.
+        job: for its processes.
+    """
+
+    label: str
+    artifacts: tuple[Artifact, ...]
+    job: Job
+
+    @property
+    def name(self) -> str:
+        """Names of the files."""
+        return " + ".join(artifact.path.name for artifact in self.artifacts)
+
+    @property
+    def network(self) -> str:
+        """Names of the architectures."""
+        return " + ".join(artifact.contract.model for artifact in self.artifacts)
+
+
+def entries_of(models: Sequence[Model], threads: Sequence[int], cores: Sequence[int] = ()) -> list[Entry]:
+    """For each number of threads the roof, the files and the pipelines.
+
+    Args:
+        models: the files.
+        threads: numbers of threads.
+        cores: to run on; empty for one per thread, of our choice.
+
+    Raises:
+        ValueError: more threads than cores, or a core that this process may not use.
+    """
+    return [entry for count in threads for entry in _at(models, count, _cores(count, cores))]
+
+
+def _at(models: Sequence[Model], threads: int, cores: tuple[int, ...]) -> Iterator[Entry]:
+    taking_part: list[tuple[tuple[Artifact, ...], str | None]] = [((), None)]
+    taking_part += [((model.artifact,), model.backend) for model in models]
+    taking_part += [((one.artifact, other.artifact), one.backend) for one, other in _pairs(models)]
+    for artifacts, backend in taking_part:
+        names = " + ".join(artifact.path.name for artifact in artifacts) or "matrix product"
+        engine = f"@{backend}" if backend else ""
+        label = f"{names}{engine}, {threads} {'thread' if threads == 1 else 'threads'}"
+        files = tuple(str(artifact.path) for artifact in artifacts)
+        yield Entry(label, artifacts, Job(files=files, backend=backend, threads=threads, cores=cores))
+
+
+def _pairs(models: Sequence[Model]) -> Iterator[tuple[Model, Model]]:
+    """A detector and a recogniser for one engine and in one precision, as an app would ship them."""
+    finders = [model for model in models if isinstance(model.artifact.contract.task, Detection)]
+    for finder in finders:
+        for model in models:
+            if not isinstance(model.artifact.contract.task, Detection) and _kind(model) == _kind(finder):
+                yield finder, model
+
+
+def _kind(model: Model) -> tuple[str, str, str | None]:
+    return model.artifact.format, model.artifact.contract.precision, model.backend
+
+
+def _cores(threads: int, cores: Sequence[int]) -> tuple[int, ...]:
+    usable = usable_cores()
+    if not usable:
+        return ()
+    if unknown := set(cores) - set(usable):
+        raise ValueError(f"this process may use the cores {', '.join(map(str, usable))}, not {min(unknown)}")
+    chosen = tuple(cores) or default_cores(threads, usable)
+    if len(chosen) < threads:
+        raise ValueError(f"{threads} threads need as many cores, and there are {len(chosen)}")
+    return chosen

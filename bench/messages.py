@@ -1,0 +1,77 @@
+"""What a measuring process is told and what it answers: lines of JSON, each one of these."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Job(msgspec.Struct, frozen=True, kw_only=True, tag="job"):
+    """What to open; the first thing that a process is told.
+
+    Attributes:
+        files: none for the machine's roof, one for a model, a detector's and a recogniser's for a pipeline.
+        backend: name of the engine; None for the first that can run the file.
+        threads: for the engine.
+        cores: to run on; none to let the system choose.
+    """
+
+    files: tuple[str, ...]
+    backend: str | None = None
+    threads: int = 1
+    cores: tuple[int, ...] = ()
+
+
+class Run(msgspec.Struct, frozen=True, kw_only=True, tag="run"):
+    """Run so many times, after some that do not count."""
+
+    count: int
+    warmup: int = 0
+
+
+class Ask(msgspec.Struct, frozen=True, kw_only=True, tag="ask"):
+    """Answer for all portraits."""
+
+
+class Opened(msgspec.Struct, frozen=True, kw_only=True, tag="opened"):
+    """It is open.
+
+    Attributes:
+        engine: its name.
+        version: of the engine's package; empty if not known.
+        load_ms: from the files' bytes to the first answer, the engine's own code loaded before; None for no model.
+        pinned: whether it keeps to the cores that it was given.
+    """
+
+    engine: str
+    version: str = ""
+    load_ms: float | None = None
+    pinned: bool = False
+
+
+class Times(msgspec.Struct, frozen=True, kw_only=True, tag="times"):
+    """Stage -> milliseconds of each run; and the most memory that the process held so far."""
+
+    stages: dict[str, list[float]]
+    peak_memory_bytes: int | None = None
+
+
+class Answers(msgspec.Struct, frozen=True, kw_only=True, tag="answers"):
+    """What a model says of each portrait.
+
+    Attributes:
+        vectors: (N, D) of a recogniser, embeddings of length one.
+        boxes: (N, faces, 4) of a detector, xyxy in pixels of the portrait.
+    """
+
+    vectors: list[list[float]] = []
+    boxes: list[list[tuple[float, float, float, float]]] = []
+
+
+class Refused(msgspec.Struct, frozen=True, kw_only=True, tag="refused"):
+    """Why it cannot be opened or run."""
+
+    why: str
+
+
+Request = Job | Run | Ask
+Reply = Opened | Times | Answers | Refused
