@@ -43,6 +43,11 @@ class Ratio(NamedTuple):
             return "faster"
         return "cannot be told apart"
 
+    @property
+    def known(self) -> bool:
+        """Whether there is an interval at all."""
+        return self.high < float("inf")
+
     def widened(self, drift: float) -> Ratio:
         """The same with more room, where the machine itself was this many times as slow, either way, for the second."""
         room = max(drift, 1 / drift)
@@ -67,6 +72,13 @@ def ratio_of(first: Measurement, second: Measurement, *, paired: bool) -> Ratio 
     if min(len(a), len(b)) < FEWEST or min(a.min(), b.min()) <= 0:
         return Ratio(float(medians[1] or 0) / float(medians[0] or 1))
     return _paired(a, b) if paired and first.rounds == second.rounds > 0 else _apart(a, b)
+
+
+def ratio_to_sum(parts: Sequence[Measurement], whole: Measurement) -> Ratio | None:
+    """How many times as long a whole takes as its parts together, all of the same rounds; None if they are not."""
+    if not whole.rounds or any(part.rounds != whole.rounds for part in parts):
+        return None
+    return _paired(np.sum([_rounds(part) for part in parts], axis=0), _rounds(whole))
 
 
 def _rounds(measurement: Measurement) -> Floats:

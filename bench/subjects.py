@@ -8,45 +8,27 @@ from __future__ import annotations
 
 import itertools
 import time
-from importlib import import_module
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..artifact import Artifact, load_artifact
+from ..artifact import load_artifact
 from ..contract import Detection
 from ..errors import UnsupportedModel
 from ..evaluate.faces import BUNDLED, Portrait, bundled_portraits
 from ..runtime.analyzer import FaceAnalyzer
-from ..runtime.backends import Backend, available_backends, open_backend
+from ..runtime.backends import Backend, open_backend
 from ..runtime.backends.tensors import Array, Feeds
 from ..runtime.detector import DetectedFace, Detector
 from ..runtime.embedder import Embedder
 from ..runtime.images import load_image
+from .engines import import_engine
 from .messages import Answers, Job
 
 #: Of the square matrices whose product is the roof: three of them lie in a core's second-level cache or nearly so.
 ROOF_SIDE = 512
-
-
-class Package(NamedTuple):
-    """What an engine comes from."""
-
-    module: str
-    distribution: str
-
-
-#: Engine -> package, so that it can be imported before the clock runs, and its version told.
-PACKAGES = {
-    "onnxruntime": Package("onnxruntime", "onnxruntime"),
-    "litert": Package("ai_edge_litert.interpreter", "ai-edge-litert"),
-    "tflite-runtime": Package("tflite_runtime.interpreter", "tflite-runtime"),
-    "coreml": Package("coremltools", "coremltools"),
-    "mil": Package("torch", "torch"),
-}
 
 
 class Subject(Protocol):
@@ -106,7 +88,7 @@ class Model:
 
     def __init__(self, path: Path, backend: str | None, threads: int) -> None:
         artifact, portraits = load_artifact(path), bundled_portraits()
-        _import_engine(artifact, backend)
+        import_engine(artifact, backend)
         self._portraits = itertools.cycle(portraits)
         start = time.perf_counter()
         self._watch = Stopwatch(open_backend(artifact, backend, threads))
@@ -149,7 +131,7 @@ class Pipeline:
     def __init__(self, detector: Path, recognizer: Path, backend: str | None, threads: int) -> None:
         artifacts = load_artifact(detector), load_artifact(recognizer)
         for artifact in artifacts:
-            _import_engine(artifact, backend)
+            import_engine(artifact, backend)
         files = [BUNDLED / portrait.name for portrait in bundled_portraits()]
         start = time.perf_counter()
         finder = Detector(artifacts[0], backend=backend, threads=threads)
@@ -188,20 +170,3 @@ def open_subject(job: Job) -> Subject:
     if len(files) == 1:
         return Model(files[0], job.backend, job.threads)
     return Pipeline(files[0], files[1], job.backend, job.threads)
-
-
-def engine_version(engine: str) -> str:
-    """Version of an engine's package; empty if it has none or is not installed."""
-    try:
-        return version(PACKAGES[engine].distribution)
-    except (KeyError, PackageNotFoundError):
-        return ""
-
-
-def _import_engine(artifact: Artifact, backend: str | None) -> None:
-    """Load an engine's own code; whether it is missing is for the backend to say."""
-    for name in [backend] if backend else available_backends(artifact.format)[:1]:
-        try:
-            import_module(PACKAGES[name].module)
-        except (KeyError, ImportError):
-            continue

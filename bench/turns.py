@@ -68,6 +68,7 @@ def take_turns(entries: Sequence[Entry], settings: Settings, progress: Progress)
     run = _Run(entries, settings, progress)
     for process in range(settings.processes):
         run.once(ask=process == 0)
+    progress("done", 1, 1)
     return run.found
 
 

@@ -14,8 +14,9 @@ from typing import BinaryIO
 import msgspec
 
 from ..errors import PocketfaceError
+from .engines import engine_version
 from .messages import Answers, Ask, Job, Opened, Refused, Reply, Request, Run, Times
-from .subjects import Subject, engine_version, open_subject
+from .subjects import Subject, open_subject
 from .system import peak_memory_bytes, pin
 
 
