@@ -31,7 +31,7 @@ def parity_with(reference: Answers, answers: Answers, artifact: Artifact) -> Par
     """
     allowed = TOLERANCES.get(artifact.contract.precision)
     if answers.vectors:
-        cosines = (np.array(reference.vectors) * np.array(answers.vectors)).sum(axis=1)
+        cosines = np.array([_cosine(a, b) for a, b in zip(reference.vectors, answers.vectors, strict=True)])
         value, least = float(cosines.min()), allowed.cosine if allowed else QUANTIZED
         return Parity(measure="cosine", value=value, pictures=len(cosines), passed=value >= least)
     overlaps = [_overlaps(a, b) for a, b in zip(reference.boxes, answers.boxes, strict=True)]
@@ -40,6 +40,11 @@ def parity_with(reference: Answers, answers: Answers, artifact: Artifact) -> Par
         return None
     value, least = float(joined.mean()), allowed.box_iou if allowed else QUANTIZED
     return Parity(measure="iou", value=value, pictures=len(overlaps), passed=value >= least)
+
+
+def _cosine(one: Sequence[float], other: Sequence[float]) -> float:
+    """Of two embeddings of length one; 0 if they are not even of one size."""
+    return float(np.dot(one, other)) if len(one) == len(other) else 0.0
 
 
 def _overlaps(one: Boxes, other: Boxes) -> NDArray[np.float64]:

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from ..contract import ModelContract
 from ..environment import current_environment
 from .agreement import parity_with
 from .entries import Entry, Model, entries_of
@@ -80,7 +81,8 @@ def _device(measured: Sequence[Pair], load: str) -> Device:
     for entry, one in roofs:
         cores = ", ".join(map(str, entry.job.cores)) if one.opened[0].pinned else "of the system's choice"
         facts[f"cores, {entry.job.threads} threads"] = cores
-        facts[f"last third by first, {entry.label}"] = f"{_drift(one):.3f}"
+        if drift := _drift(one):
+            facts[f"last third by first, {entry.label}"] = f"{drift:.3f}"
     return Device(
         kind="host",
         name=environment.cpu,
@@ -91,10 +93,10 @@ def _device(measured: Sequence[Pair], load: str) -> Device:
     )
 
 
-def _drift(roof: Found) -> float:
+def _drift(roof: Found) -> float | None:
     """How many times as long the matrix product took towards the end: a machine that grows hot shows it."""
-    thirds = np.array_split(roof.stage_ms("network"), 3)
-    return float(np.median(thirds[-1]) / np.median(thirds[0]))
+    first, _, last = np.array_split(roof.stage_ms("network"), 3)
+    return float(np.median(last) / np.median(first)) if len(last) else None
 
 
 def _measurements(pair: Pair, measured: Sequence[Pair]) -> Iterator[Measurement]:
@@ -144,10 +146,13 @@ def _whole(pair: Pair, measured: Sequence[Pair]) -> dict[str, Any]:
 
 def _parity(pair: Pair, measured: Sequence[Pair]) -> Parity | None:
     """Beside the first file of the same network in float32; None for that file itself, or where there is none."""
-    artifact = pair[0].artifacts[0]
+    artifact, mine = pair[0].artifacts[0], pair[1]
     for entry, found in measured:
-        if len(entry.artifacts) == 1 and entry.artifacts[0].contract.precision == "float32":
-            other = entry.artifacts[0]
-            if other.contract.fingerprint == artifact.contract.fingerprint:
-                return None if found is pair[1] else parity_with(found.answers, pair[1].answers, artifact)
+        if len(entry.artifacts) == 1 and _is_reference(entry.artifacts[0].contract, artifact.contract):
+            return None if found is mine else parity_with(found.answers, mine.answers, artifact)
     return None
+
+
+def _is_reference(one: ModelContract, contract: ModelContract) -> bool:
+    same = (one.fingerprint, one.task_name) == (contract.fingerprint, contract.task_name)
+    return same and one.precision == "float32"
