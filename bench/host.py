@@ -76,13 +76,10 @@ def measure_host(
 
 def _device(measured: Sequence[Pair], load: str) -> Device:
     environment = current_environment()
-    roofs = [(entry, one) for entry, one in measured if not entry.artifacts]
     facts = {"load average": load, "scaling governor": scaling_governor()}
-    for entry, one in roofs:
-        cores = ", ".join(map(str, entry.job.cores)) if one.opened[0].pinned else "of the system's choice"
-        facts[f"cores, {entry.job.threads} threads"] = cores
-        if drift := _drift(one):
-            facts[f"last third by first, {entry.label}"] = f"{drift:.3f}"
+    for entry, one in measured:
+        if not entry.artifacts:
+            facts |= _steadiness(entry, one)
     return Device(
         kind="host",
         name=environment.cpu,
@@ -93,10 +90,17 @@ def _device(measured: Sequence[Pair], load: str) -> Device:
     )
 
 
-def _drift(roof: Found) -> float | None:
-    """How many times as long the matrix product took towards the end: a machine that grows hot shows it."""
-    first, _, last = np.array_split(roof.stage_ms("network"), 3)
-    return float(np.median(last) / np.median(first)) if len(last) else None
+def _steadiness(entry: Entry, roof: Found) -> dict[str, str]:
+    """What the matrix product tells of the machine: did others use its cores, did it grow slower while it was hot?"""
+    times_ms, threads = roof.stage_ms("network"), entry.job.threads
+    share = sum(times.cpu_s for times in roof.times) / (sum(times_ms) / 1e3 * threads)
+    first, _, last = np.array_split(times_ms, 3)
+    facts = {
+        "cores": ", ".join(map(str, entry.job.cores)) if roof.opened[0].pinned else "of the system's choice",
+        "share of their time": f"{min(share, 1):.0%}",
+        "last third of the run by the first": f"{np.median(last) / np.median(first):.3f}" if len(last) else "",
+    }
+    return {f"{name}, {entry.label}": fact for name, fact in facts.items()}
 
 
 def _measurements(pair: Pair, measured: Sequence[Pair]) -> Iterator[Measurement]:

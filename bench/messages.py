@@ -49,9 +49,16 @@ class Opened(msgspec.Struct, frozen=True, kw_only=True, tag="opened"):
 
 
 class Times(msgspec.Struct, frozen=True, kw_only=True, tag="times"):
-    """Stage -> milliseconds of each run; and the most memory that the process held so far."""
+    """How long it took.
+
+    Attributes:
+        stages: stage -> milliseconds of each run.
+        cpu_s: of all cores together, for these runs; beside their times it tells whether others used the cores as well.
+        peak_memory_bytes: most that the process held so far; None if not known.
+    """
 
     stages: dict[str, list[float]]
+    cpu_s: float = 0.0
     peak_memory_bytes: int | None = None
 
 

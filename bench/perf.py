@@ -20,7 +20,7 @@ VERSION: Literal[1] = 1
 
 _MOST_BYTES = 64 << 20
 Milliseconds = Annotated[float, msgspec.Meta(ge=0.0)]
-Count = Annotated[int, msgspec.Meta(ge=0)]
+Count = Annotated[int, msgspec.Meta(ge=0, le=1 << 53)]
 Stage = Literal["network", "preprocess", "postprocess", "read", "pipeline"]
 Text = Annotated[str, msgspec.Meta(max_length=500)]
 

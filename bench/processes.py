@@ -44,9 +44,11 @@ class Worker:
         self._name, self._timeout_s, self._late = name, timeout_s, False
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the process
         threads = dict.fromkeys(THREAD_VARIABLES, str(job.threads))
-        self._process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors, env={**os.environ, **threads}
-        )
+        pipe, environment = subprocess.PIPE, {**os.environ, **threads}
+        try:
+            self._process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=self._errors, env=environment)
+        except OSError as e:
+            raise UnsupportedModel(f"{name}: no process can be started for it: {e.strerror or e}") from e
         try:
             self.opened = self._asked(job, Opened)
         except BaseException:

@@ -19,8 +19,8 @@ from .perf import Measurement
 Floats = NDArray[np.float64]
 Verdict = Literal["faster", "slower", "cannot be told apart"]
 
-#: Pieces that times without rounds are cut into, and the fewest that an interval may rest on.
-PIECES, FEWEST = 20, 5
+#: Pieces that times without rounds are cut into, the fewest that an interval may rest on, and the most that it needs.
+PIECES, FEWEST, MOST = 20, 5, 500
 #: What two processes with one file may differ by, for their code and data lie elsewhere in memory and in the caches.
 LIKENESS = 1.02
 
@@ -84,12 +84,12 @@ def ratio_to_sum(parts: Sequence[Measurement], whole: Measurement) -> Ratio | No
 def _rounds(measurement: Measurement) -> Floats:
     """The median of each round; of times without rounds, that of each of some pieces."""
     times = np.asarray(measurement.times_ms, np.float64)
-    pieces = measurement.rounds or min(PIECES, len(times) // 2)
+    pieces = min(measurement.rounds, MOST) or min(PIECES, len(times) // 2)
     return np.array([np.median(piece) for piece in np.array_split(times, pieces)]) if pieces else times[:0]
 
 
 def _paired(a: Floats, b: Floats) -> Ratio:
-    logs = np.log(b / a)
+    logs = np.log(b) - np.log(a)
     drawn = np.median(logs[_draws(len(logs))], axis=1)
     return _ratio(float(np.median(logs)), drawn)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import time
 from collections import defaultdict
 from typing import BinaryIO
 
@@ -57,10 +58,12 @@ def _answer(subject: Subject, request: Request) -> Times | Answers:
     for _ in range(request.warmup):
         subject.run()
     stages: dict[str, list[float]] = defaultdict(list)
+    start = time.process_time()
     for _ in range(request.count):
         for stage, time_ms in subject.run().items():
             stages[stage].append(time_ms)
-    return Times(stages=stages, peak_memory_bytes=peak_memory_bytes())
+    cpu_s = time.process_time() - start
+    return Times(stages=stages, cpu_s=cpu_s, peak_memory_bytes=peak_memory_bytes())
 
 
 if __name__ == "__main__":

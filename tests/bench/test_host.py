@@ -38,6 +38,7 @@ def test_every_file_takes_part_in_every_round(settings: Settings, make_recognize
     assert (quick.rounds, quick.load_ms, quick.peak_memory_bytes, quick.macs) == (6, 5.0, 1000, 1000)
     assert quick.roof_macs_per_s == ROOF_SIDE**3 / 1e-3
     assert {one.stage for one in outcome.perf.measurements} == {"network", "preprocess", "postprocess"}
+    assert outcome.perf.device.facts["share of their time, matrix product, 1 thread"] == "50%"
     assert [done for done, _ in steps[:-1]] == list(range(24))  # 3 entries, 2 processes, opening and 3 rounds
     assert steps[0][1] == 24
     ranking = next(s for s in perf_report([outcome.perf], title="t", plots=False).sections if "faster" in s.title)

@@ -40,6 +40,11 @@ def test_what_is_no_message_is_no_answer() -> None:
         Worker("m", Job(files=()), command=[sys.executable, "-c", "print('hello')"])
 
 
+def test_a_process_that_cannot_start_is_named() -> None:
+    with pytest.raises(UnsupportedModel, match="m: no process can be started for it"):
+        Worker("m", Job(files=()), command=["/nowhere/python"])
+
+
 def test_libraries_are_told_their_threads() -> None:
     code = "import json, os; print(json.dumps({'type': 'opened', 'engine': os.environ['OPENBLAS_NUM_THREADS']}))"
     with Worker("m", Job(files=(), threads=3), command=[sys.executable, "-c", code]) as worker:
