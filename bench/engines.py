@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from typing import NamedTuple
-
-from ..artifact import Artifact
-from ..runtime.backends import available_backends
 
 
 class Package(NamedTuple):
@@ -35,10 +33,7 @@ def engine_version(engine: str) -> str:
         return ""
 
 
-def import_engine(artifact: Artifact, backend: str | None) -> None:
+def import_engine(engine: str) -> None:
     """Load an engine's own code; whether it is missing is for the backend to say."""
-    for name in [backend] if backend else available_backends(artifact.format)[:1]:
-        try:
-            import_module(PACKAGES[name].module)
-        except (KeyError, ImportError):
-            continue
+    with contextlib.suppress(KeyError, ImportError):
+        import_module(PACKAGES[engine].module)

@@ -8,15 +8,21 @@ from typing import NamedTuple
 
 from ..artifact import Artifact
 from ..contract import Detection
+from ..runtime.backends import available_backends
 from .messages import Job
 from .system import default_cores, usable_cores
 
 
 class Model(NamedTuple):
-    """A file, and the engine that is to run it; None for the first that can."""
+    """A file, and the name of the engine that is to run it: whoever measures must know which one it was."""
 
     artifact: Artifact
-    backend: str | None = None
+    backend: str
+
+
+def model_of(artifact: Artifact, engine: str | None = None) -> Model:
+    """A file for the engine of that name, or for the usual one of its format."""
+    return Model(artifact, engine or available_backends(artifact.format)[0])
 
 
 @dataclass(frozen=True)
@@ -59,7 +65,7 @@ def entries_of(models: Sequence[Model], threads: Sequence[int], cores: Sequence[
 
 
 def _at(models: Sequence[Model], threads: int, cores: tuple[int, ...]) -> Iterator[Entry]:
-    taking_part: list[tuple[tuple[Artifact, ...], str | None]] = [((), None)]
+    taking_part: list[tuple[tuple[Artifact, ...], str]] = [((), "")]
     taking_part += [((model.artifact,), model.backend) for model in models]
     taking_part += [((one.artifact, other.artifact), one.backend) for one, other in _pairs(models)]
     for artifacts, backend in taking_part:
@@ -79,7 +85,7 @@ def _pairs(models: Sequence[Model]) -> Iterator[tuple[Model, Model]]:
                 yield finder, model
 
 
-def _kind(model: Model) -> tuple[str, str, str | None]:
+def _kind(model: Model) -> tuple[str, str, str]:
     return model.artifact.format, model.artifact.contract.precision, model.backend
 
 

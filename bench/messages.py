@@ -10,13 +10,13 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, tag="job"):
 
     Attributes:
         files: none for the machine's roof, one for a model, a detector's and a recogniser's for a pipeline.
-        backend: name of the engine; None for the first that can run the file.
+        backend: name of the engine; empty for the roof.
         threads: for the engine.
         cores: to run on; none to let the system choose.
     """
 
     files: tuple[str, ...]
-    backend: str | None = None
+    backend: str = ""
     threads: int = 1
     cores: tuple[int, ...] = ()
 

@@ -86,9 +86,9 @@ class Stopwatch:
 class Model:
     """One model file: a detector on portraits, a recogniser on the faces that their annotations mark in them."""
 
-    def __init__(self, path: Path, backend: str | None, threads: int) -> None:
+    def __init__(self, path: Path, backend: str, threads: int) -> None:
         artifact, portraits = load_artifact(path), bundled_portraits()
-        import_engine(artifact, backend)
+        import_engine(backend)
         self._portraits = itertools.cycle(portraits)
         start = time.perf_counter()
         self._watch = Stopwatch(open_backend(artifact, backend, threads))
@@ -128,10 +128,9 @@ class Model:
 class Pipeline:
     """A picture's file in, its best face with an embedding out."""
 
-    def __init__(self, detector: Path, recognizer: Path, backend: str | None, threads: int) -> None:
+    def __init__(self, detector: Path, recognizer: Path, backend: str, threads: int) -> None:
         artifacts = load_artifact(detector), load_artifact(recognizer)
-        for artifact in artifacts:
-            import_engine(artifact, backend)
+        import_engine(backend)
         files = [BUNDLED / portrait.name for portrait in bundled_portraits()]
         start = time.perf_counter()
         finder = Detector(artifacts[0], backend=backend, threads=threads)

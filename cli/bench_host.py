@@ -53,7 +53,7 @@ def host(
     others go on; then, or if a file answers wrongly, the status is 1. --json prints a perf.json, for `bench compare`.
     """  # noqa: D301 - click reads the escape as "keep these lines"
     from ..artifact import load_artifact
-    from ..bench.entries import Model
+    from ..bench.entries import model_of
     from ..bench.host import measure_host
     from ..bench.turns import Settings
     from ..evaluate.plots import require_matplotlib
@@ -62,7 +62,7 @@ def host(
         require_matplotlib()
     settings = Settings(processes=processes, rounds=rounds, runs=runs, warmup=warmup, timeout_s=timeout)
     named = [file_and_engine(model) for model in dict.fromkeys(models)]
-    candidates = [Model(load_artifact(file), engine) for file, engine in named]
+    candidates = [model_of(load_artifact(file), engine) for file, engine in named]
     options: dict[str, Any] = {"threads": tuple(dict.fromkeys(threads)), "cores": tuple(dict.fromkeys(cores))}
     try:
         with progress_bar(console()) as progress:

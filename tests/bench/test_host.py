@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from pocketface.artifact import load_artifact
-from pocketface.bench.entries import Model, entries_of
+from pocketface.bench.entries import Model, entries_of, model_of
 from pocketface.bench.host import measure_host
 from pocketface.bench.pages import perf_report
 from pocketface.bench.perf import parse_perf
@@ -25,7 +25,7 @@ def settings(fake: list[str]) -> Settings:
 
 
 def _models(*paths: Path) -> list[Model]:
-    return [Model(load_artifact(path)) for path in paths]
+    return [model_of(load_artifact(path)) for path in paths]
 
 
 def test_every_file_takes_part_in_every_round(settings: Settings, make_recognizer: Write, tmp_path: Path) -> None:
@@ -52,7 +52,7 @@ def test_what_fails_is_named_and_the_others_go_on(
     models = _models(make_recognizer(tmp_path / f"{bad}.onnx"), make_recognizer(tmp_path / "quick.onnx"))
     outcome = measure_host(models, settings=settings)
     assert len(outcome.failures) == 1
-    assert outcome.failures[0].startswith(f"{bad}.onnx, 1 thread: ")
+    assert outcome.failures[0].startswith(f"{bad}.onnx@onnxruntime, 1 thread: ")
     assert {one.model for one in outcome.perf.measurements} == {"quick.onnx"}
     assert len(outcome.perf.measurements[0].times_ms) == 24
 
@@ -75,7 +75,7 @@ def test_a_pipeline_needs_one_engine_and_one_precision(detector: Path, make_reco
     names = [entry.name for entry in entries_of(_models(detector, same, other), [1])]
     assert names == ["", "finder.onnx", "a.onnx", "b.onnx", "finder.onnx + a.onnx"]
     finder, model = _models(detector, same)
-    apart = [entry.name for entry in entries_of([finder, Model(model.artifact, "another")], [1])]
+    apart = [entry.name for entry in entries_of([finder, model_of(model.artifact, "another")], [1])]
     assert apart == ["", "finder.onnx", "a.onnx"]
 
 
@@ -112,7 +112,7 @@ def test_real_processes_measure_a_detector_a_recogniser_and_their_pipeline(detec
 
 def test_a_missing_engine_is_named(recognizer: Path) -> None:
     settings = Settings(processes=1, rounds=1, runs=1)
-    outcome = measure_host([Model(load_artifact(recognizer), "nonsense")], settings=settings)
+    outcome = measure_host([model_of(load_artifact(recognizer), "nonsense")], settings=settings)
     assert len(outcome.failures) == 1
     assert "no backend 'nonsense' for onnx files" in outcome.failures[0]
     assert outcome.perf.measurements == ()
