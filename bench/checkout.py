@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from ..artifact import load_artifact
 from ..report import Report, Section
 from .costs import measure_export, measure_photo
 from .evaluation import measure_evaluation
@@ -24,6 +25,8 @@ def measure_checkout(exports: Path, progress: Callable[[str], None] = lambda ste
         InvalidModel: the demo's files are not there.
     """
     detector, recognizer = exports / "mos_xs_320_fp32.onnx", exports / "facelivtv2_xs_112_fp32.onnx"
+    for file in (detector, recognizer):
+        load_artifact(file)  # now, not after minutes
     steps: dict[str, Callable[[], Section]] = {
         "folding": lambda: measure_folding(progress=progress),
         "pixels": lambda: measure_pixels(detector),

@@ -129,11 +129,12 @@ class Worker:
             status = self._process.wait()
         if self._late:
             return f"no answer within {self._timeout_s:g} s, so it was stopped"
-        if status < 0:
-            return f"the process crashed ({_signal(-status)}); the engine has a fault, or the machine ran out of memory"
         self._errors.seek(0)
         lines = self._errors.read().decode("utf-8", "replace").strip().splitlines()
-        return f"the process ended with status {status}: {lines[-1] if lines else 'it said nothing'}"
+        said = f": {lines[-1]}" if lines else ""
+        return (
+            f"the process crashed ({_signal(-status)}){said}" if status < 0 else f"it ended with status {status}{said}"
+        )
 
 
 def _signal(number: int) -> str:

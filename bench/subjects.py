@@ -27,7 +27,7 @@ from ..runtime.images import load_image
 from .engines import import_engine
 from .messages import Answers, Job
 
-#: Of the square matrices whose product is the roof: three of them lie in a core's second-level cache or nearly so.
+#: Of the square matrices whose product is the roof: milliseconds of work, so that beginning it costs nothing beside it.
 ROOF_SIDE = 512
 
 

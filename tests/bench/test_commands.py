@@ -87,3 +87,9 @@ def test_a_file_that_is_none_is_refused(tmp_path: Path) -> None:
         done = run(*arguments)
         assert done.exit_code == 1
         assert "not a perf.json" in done.stderr
+
+
+def test_without_the_demo_s_files_nothing_is_begun(tmp_path: Path) -> None:
+    done = run("self", tmp_path)
+    assert done.exit_code == 1
+    assert "mos_xs_320_fp32.onnx: no such model file" in done.stderr

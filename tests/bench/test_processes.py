@@ -24,7 +24,7 @@ def test_it_opens_runs_and_answers(fake: list[str]) -> None:
     ("file", "why"),
     [
         ("crash.onnx", r"m: the process crashed \(SIGSEGV\)"),
-        ("mute.onnx", "m: the process ended with status 3: out of ideas"),
+        ("mute.onnx", "m: it ended with status 3: out of ideas"),
         ("hang.onnx", "m: no answer within 0.5 s, so it was stopped"),
         ("refused.onnx", "it is too old"),
     ],
@@ -36,7 +36,7 @@ def test_however_it_ends_is_said_in_one_line(fake: list[str], file: str, why: st
 
 
 def test_what_is_no_message_is_no_answer() -> None:
-    with pytest.raises(UnsupportedModel, match="m: the process ended with status 0"):
+    with pytest.raises(UnsupportedModel, match="m: it ended with status 0"):
         Worker("m", Job(files=()), command=[sys.executable, "-c", "print('hello')"])
 
 
