@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NamedTuple
 
 from ..artifact import Artifact
@@ -30,19 +32,21 @@ class Entry:
     """One thing to measure at one number of threads.
 
     Attributes:
-        label: what people are told of it.
+        name: of the file, with its folder's where another file is called the same; of a pipeline, both with a plus.
         artifacts: none for the roof, one file, or a detector and a recogniser.
         job: for its processes.
     """
 
-    label: str
+    name: str
     artifacts: tuple[Artifact, ...]
     job: Job
 
     @property
-    def name(self) -> str:
-        """Names of the files."""
-        return " + ".join(artifact.path.name for artifact in self.artifacts)
+    def label(self) -> str:
+        """What people are told of it."""
+        engine = f"@{self.job.backend}" if self.job.backend else ""
+        threads = f"{self.job.threads} {'thread' if self.job.threads == 1 else 'threads'}"
+        return f"{self.name or 'matrix product'}{engine}, {threads}"
 
     @property
     def network(self) -> str:
@@ -68,12 +72,17 @@ def _at(models: Sequence[Model], threads: int, cores: tuple[int, ...]) -> Iterat
     taking_part: list[tuple[tuple[Artifact, ...], str]] = [((), "")]
     taking_part += [((model.artifact,), model.backend) for model in models]
     taking_part += [((one.artifact, other.artifact), one.backend) for one, other in _pairs(models)]
+    names = _names(models)
     for artifacts, backend in taking_part:
-        names = " + ".join(artifact.path.name for artifact in artifacts) or "matrix product"
-        engine = f"@{backend}" if backend else ""
-        label = f"{names}{engine}, {threads} {'thread' if threads == 1 else 'threads'}"
+        name = " + ".join(names[artifact.path] for artifact in artifacts)
         files = tuple(str(artifact.path) for artifact in artifacts)
-        yield Entry(label, artifacts, Job(files=files, backend=backend, threads=threads, cores=cores))
+        yield Entry(name, artifacts, Job(files=files, backend=backend, threads=threads, cores=cores))
+
+
+def _names(models: Sequence[Model]) -> dict[Path, str]:
+    paths = {model.artifact.path for model in models}
+    count = Counter(path.name for path in paths)
+    return {path: path.name if count[path.name] == 1 else f"{path.parent.name}/{path.name}" for path in paths}
 
 
 def _pairs(models: Sequence[Model]) -> Iterator[tuple[Model, Model]]:

@@ -65,7 +65,7 @@ class Measurement(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """One file, in one engine, at one setting.
 
     Attributes:
-        model: file name of the artifact; of a pipeline, both names with `` + `` between them.
+        model: name of the artifact's file; of a pipeline, both names with `` + `` between them.
         network: the architecture's name in the contract: files of one network may be ranked; empty if not known.
         sha256: of the file.
         engine: ``onnxruntime``, ``litert``, ``onnxruntime-web wasm``, ``benchmark_model`` ...

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import sys
 from collections.abc import Sequence
@@ -77,8 +78,8 @@ def host(
 
 
 def _typed() -> str:
-    """The command line, of files their names only: where they lie is nobody's business."""
-    return shlex.join(["pocketface", *(Path(word).name if Path(word).exists() else word for word in sys.argv[1:])])
+    """The command line without folders: where files lie is nobody's business."""
+    return shlex.join(["pocketface", *(re.sub(r"[^=]*[/\\]", "", word) for word in sys.argv[1:])])
 
 
 def _show(perf: Perf, out: Path | None, as_json: bool) -> State:

@@ -79,6 +79,20 @@ def test_a_pipeline_needs_one_engine_and_one_precision(detector: Path, make_reco
     assert apart == ["", "finder.onnx", "a.onnx"]
 
 
+def test_files_of_one_name_are_told_apart_by_their_folders(make_recognizer: Write, tmp_path: Path) -> None:
+    paths = [tmp_path / folder / "m.onnx" for folder in ("old", "new")]
+    for path in paths:
+        path.parent.mkdir()
+        make_recognizer(path)
+    other = make_recognizer(tmp_path / "other.onnx")
+    assert [entry.name for entry in entries_of(_models(*paths, other), [1])] == [
+        "",
+        "old/m.onnx",
+        "new/m.onnx",
+        "other.onnx",
+    ]
+
+
 def test_more_threads_than_cores_are_refused(recognizer: Path) -> None:
     with pytest.raises(ValueError, match="threads need as many cores"):
         entries_of(_models(recognizer), [4096])
