@@ -14,8 +14,7 @@ from ..runtime.backends import Backend, register_backend
 
 if TYPE_CHECKING:
     from ..artifact import Artifact
-    from .parity import Original, Parity, check_parity
-    from .tolerance import TOLERANCES, Tolerance
+    from .parity import TOLERANCES, Original, Parity, Tolerance, check_parity
 
 __all__ = ["TOLERANCES", "Original", "Parity", "Tolerance", "check_parity"]
 
