@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+import msgspec
+
 from ..artifact import Artifact
 from ..contract import Detection
 from ..runtime.backends import available_backends
@@ -47,6 +49,11 @@ class Entry:
         engine = f"@{self.job.backend}" if self.job.backend else ""
         threads = f"{self.job.threads} {'thread' if self.job.threads == 1 else 'threads'}"
         return f"{self.name or 'matrix product'}{engine}, {threads}"
+
+    @property
+    def precision(self) -> str:
+        """Of the files: the recipe where they are quantized."""
+        return _precision(self.artifacts[-1])
 
     @property
     def network(self) -> str:
@@ -95,7 +102,12 @@ def _pairs(models: Sequence[Model]) -> Iterator[tuple[Model, Model]]:
 
 
 def _kind(model: Model) -> tuple[str, str, str]:
-    return model.artifact.format, model.artifact.contract.precision, model.backend
+    return model.artifact.format, _precision(model.artifact), model.backend
+
+
+def _precision(artifact: Artifact) -> str:
+    contract = artifact.contract
+    return contract.precision if contract.quantization is msgspec.UNSET else contract.quantization.recipe
 
 
 def _cores(threads: int, cores: Sequence[int]) -> tuple[int, ...]:

@@ -118,7 +118,7 @@ def _measurements(pair: Pair, measured: Sequence[Pair]) -> Iterator[Measurement]
         "sha256": artifact.sha256 if len(entry.artifacts) == 1 else "",
         "engine": opened.engine,
         "engine_version": opened.version,
-        "precision": artifact.contract.precision,
+        "precision": entry.precision,
         "threads": entry.job.threads,
         "rounds": len(found.times),
     }

@@ -73,7 +73,7 @@ def agreement_section(perfs: Sequence[Perf]) -> Section:
         if one.parity
     ]
     notes = (
-        "cosine is the lowest over the pictures, iou the mean over all faces.",
+        "The lowest cosine of two embeddings, or IoU of two boxes of one face; each face must be seen by both.",
         "On a host the right answers are those of the same network's float32 file, where that was measured as well.",
     )
     return Section(title="Answers", columns=AGREEMENT, rows=rows, notes=notes)

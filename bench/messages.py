@@ -62,16 +62,26 @@ class Times(msgspec.Struct, frozen=True, kw_only=True, tag="times"):
     peak_memory_bytes: int | None = None
 
 
+class Seen(msgspec.Struct, frozen=True, array_like=True):
+    """A face as a detector gives it: xyxy and five points in pixels of the portrait, and its score."""
+
+    box: tuple[float, float, float, float]
+    score: float
+    landmarks: list[tuple[float, float]]
+
+
 class Answers(msgspec.Struct, frozen=True, kw_only=True, tag="answers"):
     """What a model says of each portrait.
 
     Attributes:
         vectors: (N, D) of a recogniser, embeddings of length one.
-        boxes: (N, faces, 4) of a detector, xyxy in pixels of the portrait.
+        kept: of a detector, the faces that it finds.
+        seen: the same before any is suppressed, and fainter ones as well.
     """
 
     vectors: list[list[float]] = []
-    boxes: list[list[tuple[float, float, float, float]]] = []
+    kept: list[list[Seen]] = []
+    seen: list[list[Seen]] = []
 
 
 class Refused(msgspec.Struct, frozen=True, kw_only=True, tag="refused"):

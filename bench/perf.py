@@ -49,7 +49,7 @@ class Parity(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """How near the answers on the device were to the right ones.
 
     Attributes:
-        measure: ``cosine`` (lowest over the pictures), ``iou`` (mean of matched boxes), or ``max_difference``.
+        measure: ``cosine`` (lowest over the pictures), ``iou`` (lowest of matched boxes), or ``max_difference``.
         value: of it.
         pictures: number of pictures that were compared.
         passed: whether it is within the tolerance of the export's precision.

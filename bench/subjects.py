@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -25,10 +26,13 @@ from ..runtime.detector import DetectedFace, Detector
 from ..runtime.embedder import Embedder
 from ..runtime.images import load_image
 from .engines import import_engine
-from .messages import Answers, Job
+from .messages import Answers, Job, Seen
 
 #: Of the square matrices whose product is the roof: milliseconds of work, so that beginning it costs nothing beside it.
 ROOF_SIDE = 512
+
+#: A face that another file finds may score so much less here before it counts as missed.
+FAINTER = 0.8
 
 
 class Subject(Protocol):
@@ -112,17 +116,25 @@ class Model:
         return {stage: s * 1e3 for stage, s in seconds.items()}
 
     def answers(self) -> Answers:
-        """Embeddings, or boxes."""
-        if self._detects:
-            found = [self._detector.detect(portrait.image) for portrait in bundled_portraits()]
-            return Answers(boxes=[[tuple(face.box.tolist()) for face in faces] for faces in found])
-        return Answers(vectors=[self._embed(portrait)[0].tolist() for portrait in bundled_portraits()])
+        """Embeddings, or faces."""
+        images = [portrait.image for portrait in bundled_portraits()]
+        if not self._detects:
+            return Answers(vectors=[self._embed(portrait)[0].tolist() for portrait in bundled_portraits()])
+        least, find = FAINTER * self._detector.task.score_threshold, self._detector.candidates
+        return Answers(
+            kept=[_seen(self._detector.detect(image)) for image in images],
+            seen=[_seen(find(image, score_threshold=least)) for image in images],
+        )
 
     def _ask(self, portrait: Portrait) -> list[DetectedFace] | NDArray[np.float32]:
         return self._detector.detect(portrait.image) if self._detects else self._embed(portrait)
 
     def _embed(self, portrait: Portrait) -> NDArray[np.float32]:
         return self._embedder.embed(self._embedder.align(portrait.image, portrait.landmarks.astype(np.float32)))
+
+
+def _seen(faces: Sequence[DetectedFace]) -> list[Seen]:
+    return [Seen(tuple(face.box.tolist()), face.score, [tuple(p) for p in face.landmarks.tolist()]) for face in faces]
 
 
 class Pipeline:

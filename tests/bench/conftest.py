@@ -36,8 +36,7 @@ for line in sys.stdin:
     request = json.loads(line)
     if request["type"] == "ask":
         wrong = "wrong" in name
-        tell("answers", vectors=[[0.0, 1.0] if wrong else [1.0, 0.0]] * 3 if "finder" not in name else [],
-             boxes=[[[0, 0, 9, 9]]] * 3 if "finder" in name else [])
+        tell("answers", vectors=[[0.0, 1.0] if wrong else [1.0, 0.0]] * 3)
         continue
     if "crash" in name:
         os.kill(os.getpid(), signal.SIGSEGV)

@@ -10,9 +10,14 @@ import pytest
 
 from pocketface.artifact import load_artifact
 from pocketface.bench.agreement import parity_with
-from pocketface.bench.messages import Answers
+from pocketface.bench.messages import Answers, Seen
 
-FACE, NEAR, FAR = (0.0, 0.0, 10.0, 10.0), (0.0, 0.0, 10.0, 9.0), (50.0, 50.0, 60.0, 60.0)
+
+def _seen(x1: float, y1: float, x2: float, y2: float) -> Seen:
+    return Seen((x1, y1, x2, y2), 0.9, [(x1, y1)] * 5)
+
+
+FACE, NEAR, FAR = _seen(0, 0, 10, 10), _seen(0, 0, 10, 9), _seen(50, 50, 60, 60)
 
 
 @pytest.mark.parametrize(
@@ -35,13 +40,43 @@ def test_the_lowest_cosine_counts(recognizer: Path, precision: str, cosine: floa
     assert parity.passed is passed
 
 
-def test_a_face_that_only_one_finds_counts_nothing(detector: Path) -> None:
+def _answers(*pictures: tuple[Seen, ...]) -> Answers:
+    return Answers(kept=[list(faces) for faces in pictures], seen=[list(faces) for faces in pictures])
+
+
+@pytest.mark.parametrize(
+    ("precision", "theirs", "value", "passed"),
+    [
+        ("float32", FACE, 1.0, True),
+        ("float32", NEAR, 0.9, False),
+        ("int8", NEAR, 0.9, True),
+        ("int8", FAR, 0.0, False),
+        ("float32", None, 0.0, False),
+    ],
+)
+def test_the_lowest_overlap_counts_and_each_face_is_seen_by_both(
+    detector: Path, precision: str, theirs: Seen | None, value: float, passed: bool
+) -> None:
     artifact = load_artifact(detector)
-    parity = parity_with(Answers(boxes=[[FACE], [FACE]]), Answers(boxes=[[NEAR], [FAR]]), artifact)
+    other = replace(artifact, contract=msgspec.structs.replace(artifact.contract, precision=precision))
+    parity = parity_with(_answers((FACE,)), _answers((theirs,) if theirs else ()), other)
     assert parity is not None
-    assert parity.value == pytest.approx((0.9 + 0.9 + 0 + 0) / 4)
+    assert (parity.measure, parity.value, parity.passed) == ("iou", pytest.approx(value), passed)
+
+
+def test_a_face_that_only_one_sees_fails_though_others_match(detector: Path) -> None:
+    parity = parity_with(_answers((FACE,), (FACE,)), _answers((FACE,), (FACE, FAR)), load_artifact(detector))
+    assert parity is not None
+    assert parity.value == 1.0
     assert not parity.passed
-    same = parity_with(Answers(boxes=[[FACE], []]), Answers(boxes=[[FACE], []]), artifact)
-    assert same is not None
-    assert same.passed
-    assert parity_with(Answers(boxes=[[]]), Answers(boxes=[[]]), artifact) is None
+
+
+def test_a_face_that_is_kept_by_one_and_seen_by_the_other_is_seen_by_both(detector: Path) -> None:
+    fainter = Answers(kept=[[]], seen=[[FACE]])
+    parity = parity_with(_answers((FACE,)), fainter, load_artifact(detector))
+    assert parity is not None
+    assert parity.passed
+
+
+def test_without_a_face_nothing_is_compared(detector: Path) -> None:
+    assert parity_with(_answers(()), _answers(()), load_artifact(detector)) is None

@@ -15,6 +15,7 @@ from pocketface.bench.pages import perf_report
 from pocketface.bench.perf import parse_perf
 from pocketface.bench.subjects import ROOF_SIDE
 from pocketface.bench.turns import Settings
+from pocketface.contract import Quantization
 
 Write = Callable[..., Path]
 
@@ -77,6 +78,9 @@ def test_a_pipeline_needs_one_engine_and_one_precision(detector: Path, make_reco
     finder, model = _models(detector, same)
     apart = [entry.name for entry in entries_of([finder, model_of(model.artifact, "another")], [1])]
     assert apart == ["", "finder.onnx", "a.onnx"]
+    quantization = Quantization(recipe="static_wi8_ai8", parent="ab" * 32)
+    quantized = make_recognizer(tmp_path / "q.onnx", precision="int8", quantization=quantization)
+    assert [entry.precision for entry in entries_of(_models(same, quantized), [1])[1:]] == ["float32", "static_wi8_ai8"]
 
 
 def test_files_of_one_name_are_told_apart_by_their_folders(make_recognizer: Write, tmp_path: Path) -> None:
