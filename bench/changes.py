@@ -74,6 +74,8 @@ def changes_between(before: Perf, after: Perf, stages: Collection[Stage] = ("net
     found = [(key, ratio_of(one[key], other[key], paired=False)) for key in common]
     changes = [Change(one[k], other[k], r.widened(_slowdown(before, after, k[4]) or 1.0)) for k, r in found if r]
     notes = [f"Only before: {_names(one.keys() - other.keys())}."] if one.keys() - other.keys() else []
+    silent = [key for key, ratio in found if ratio is None]
+    notes += [f"Without a median, so not compared: {_names(silent)}."] if silent else []
     notes += [f"Only after: {_names(other.keys() - one.keys())}."] if other.keys() - one.keys() else []
     return Changes(tuple(changes), (*notes, *_devices(before, after)))
 

@@ -20,6 +20,7 @@ SPREAD = (
     P50,
     Column(key="p90_ms", name="p90", unit="ms", kind="number", spec=".2f"),
     Column(key="p99_ms", name="p99", unit="ms", kind="number", spec=".2f"),
+    Column(key="mean_ms", name="mean", unit="ms", kind="number", spec=".2f"),
     Column(key="runs", name="runs", kind="number"),
 )
 RATIO = (
@@ -47,7 +48,8 @@ def who(perf: Perf, one: Measurement) -> Row:
 def spread(one: Measurement) -> Row:
     """The cells of ``SPREAD``."""
     percentiles: Row = {f"p{percent}_ms": one.percentile_ms(percent) for percent in (50, 90, 99)}
-    return percentiles | {"runs": len(one.times_ms) or None}
+    mean_ms = sum(one.times_ms) / len(one.times_ms) if one.times_ms else one.mean_ms
+    return percentiles | {"mean_ms": mean_ms, "runs": len(one.times_ms) or None}
 
 
 def interval_row(ratio: Ratio) -> Row:

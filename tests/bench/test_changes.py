@@ -52,6 +52,13 @@ def test_another_device_is_another_device(measured: Make, perf_of: Run) -> None:
     assert changes.notes[0].startswith("Different devices: a machine")
 
 
+def test_a_program_that_tells_only_a_mean_is_named(measured: Make, perf_of: Run) -> None:
+    told = Measurement(model="told.onnx", engine="e", mean_ms=5.0)
+    changes = changes_between(perf_of(measured(STEADY), told), perf_of(measured(STEADY), told))
+    assert [change.after.model for change in changes.changes] == ["m.onnx"]
+    assert "Without a median, so not compared: told.onnx on e." in changes.notes
+
+
 def test_what_cannot_be_matched_is_an_error(measured: Make, perf_of: Run) -> None:
     one, other = measured(STEADY), measured(STEADY, engine="f")
     with pytest.raises(InvalidData, match=r"nothing in common: m\.onnx on e before, m\.onnx on f after"):

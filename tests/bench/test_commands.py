@@ -76,12 +76,14 @@ def test_runs_are_compared_and_a_limit_is_a_status(measured: Make, perf_of: Run,
 
 
 def test_devices_are_joined_on_one_page(measured: Make, perf_of: Run, tmp_path: Path) -> None:
-    for name in ("phone", "tablet"):
-        perf_of(measured(STEADY), name=name).save(tmp_path / f"{name}.json")
+    told = Measurement(model="m.onnx", engine="told", mean_ms=7.0)
+    perf_of(measured(STEADY), name="phone").save(tmp_path / "phone.json")
+    perf_of(measured(STEADY), told, name="tablet").save(tmp_path / "tablet.json")
     done = run("report", tmp_path / "phone.json", tmp_path / "tablet.json", "--out", tmp_path / "out", "--json")
     assert done.exit_code == 0, done.output
     latency = next(s for s in json.loads(done.stdout)["sections"] if s["title"] == "Latency")
-    assert [row["device"] for row in latency["rows"]] == ["phone", "tablet"]
+    assert [row["device"] for row in latency["rows"]] == ["phone", "tablet", "tablet"]
+    assert [round(row["mean_ms"]) for row in latency["rows"]] == [5, 5, 7]
     assert latency["pictures"][0]["plot"] is True
     page = (tmp_path / "out" / "report.html").read_text()
     assert "phone" in page
