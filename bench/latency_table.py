@@ -95,13 +95,12 @@ def _plots(perfs: Sequence[Perf]) -> Iterator[tuple[Stage, bytes]]:
         shown = [(perf, one) for perf, one in all_of(perfs, stage) if one.percentile_ms(50)]
         if not shown:
             continue
-        several = len({perf.device.name for perf in perfs}) > 1
-        names = [_name(perf, one, several) for perf, one in shown]
+        names = [_name(perf, one, several=len(perfs) > 1) for perf, one in shown]
         percentiles = [[one.percentile_ms(percent) or np.nan for percent in (50, 90, 99)] for _, one in shown]
         yield stage, percentile_plot(names, np.array(percentiles), x="latency (ms)")
 
 
-def _name(perf: Perf, one: Measurement, several: bool) -> str:
+def _name(perf: Perf, one: Measurement, *, several: bool) -> str:
     files = one.model.replace(" + ", " +\n")
     engine = one.engine + (f", {one.threads} threads" if one.threads != 1 else "")
     return "\n".join([perf.device.name, files, engine] if several else [files, engine])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 import msgspec
@@ -25,6 +26,7 @@ def perf_report(perfs: Sequence[Perf], *, title: str, command: str = "", plots: 
     Raises:
         MissingExtra: plots are wanted and matplotlib is not installed.
     """
+    perfs = _told_apart(perfs)
     sections = (
         ranking_section(perfs),
         latency_section(perfs, plots=plots),
@@ -34,9 +36,18 @@ def perf_report(perfs: Sequence[Perf], *, title: str, command: str = "", plots: 
         devices_section(perfs),
     )
     shown = [section for section in sections if section.rows]
-    if len({perf.device.name for perf in perfs}) == 1:
+    if len(perfs) == 1:
         shown[:-1] = [_without_device(section) for section in shown[:-1]]
     return Report(title=title, command=command, sections=shown)
+
+
+def _told_apart(perfs: Sequence[Perf]) -> list[Perf]:
+    """The same, but that several runs on one device, or on devices of one name, are named by their time as well."""
+    count, told = Counter(perf.device.name for perf in perfs), []
+    for perf in perfs:
+        name = f"{perf.device.name}, {perf.created}" if count[perf.device.name] > 1 else perf.device.name
+        told.append(msgspec.structs.replace(perf, device=msgspec.structs.replace(perf.device, name=name)))
+    return told
 
 
 def _without_device(section: Section) -> Section:

@@ -6,10 +6,12 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
+from pocketface.bench.pages import perf_report
 from pocketface.bench.perf import Measurement, Perf, load_perf
 from pocketface.cli import cli
 from pocketface.cli.bench import PLACES
@@ -88,6 +90,14 @@ def test_devices_are_joined_on_one_page(measured: Make, perf_of: Run, tmp_path: 
     page = (tmp_path / "out" / "report.html").read_text()
     assert "phone" in page
     assert "data:image/png" in page
+
+
+def test_two_runs_on_one_device_are_told_apart_by_their_time(measured: Make, perf_of: Run) -> None:
+    runs = [msgspec.structs.replace(perf_of(measured(STEADY)), created=f"2026-11-0{day}") for day in (1, 2)]
+    for section in perf_report(runs, title="t", plots=False).sections:
+        assert [row["device"] for row in section.rows] == ["a machine, 2026-11-01", "a machine, 2026-11-02"]
+    alone = perf_report(runs[:1], title="t", plots=False).sections
+    assert ["device" in row for section in alone for row in section.rows] == [False, True]
 
 
 def test_a_file_that_is_none_is_refused(tmp_path: Path) -> None:
