@@ -41,7 +41,7 @@ golden: install ## write bindings/golden anew: what runtimes in other languages 
 	$(PY) -m pocketface.evaluate.golden bindings/golden/vectors
 
 bench: demo ## measure folding, pixels, memory and exporting on this machine
-	$(PY) -m pocketface.bench $(OUT) --out $(OUT)/bench
+	$(PY) -m pocketface bench self $(OUT) --out $(OUT)/bench
 
 wheel: install ## build the wheel and the sdist into dist/
 	rm -rf build dist pocketface.egg-info

@@ -22,15 +22,16 @@ COLUMNS = (
 )
 #: Runs the command line in its process, then says how long it took and the most memory it held.
 _CHILD = """
-import json, resource, sys, time
+import json, sys, time
+from pocketface.bench.system import peak_memory_bytes
 from pocketface.cli import cli
 start = time.perf_counter()
 try:
     cli(sys.argv[1:])
 except SystemExit as end:
     status = end.code or 0
-peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-print(json.dumps({"status": status, "time_s": time.perf_counter() - start, "peak_mb": peak / 1e6}))
+peak_mb = (peak_memory_bytes() or 0) / 1e6
+print(json.dumps({"status": status, "time_s": time.perf_counter() - start, "peak_mb": peak_mb}))
 """
 
 

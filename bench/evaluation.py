@@ -5,9 +5,8 @@ from __future__ import annotations
 import io
 import tarfile
 import tempfile
-import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +17,7 @@ from ..evaluate.data import ImageSet, open_images
 from ..evaluate.embeddings import embed_images
 from ..report import Column, Row, Section
 from ..runtime.embedder import Embedder
+from .timing import Task, elapsed_ms, interleaved
 
 COLUMNS = (
     Column(key="side", name="crops", unit="px", kind="number"),
@@ -53,14 +53,17 @@ def _row(embedder: Embedder, alone: list[Embedder], side: int, pictures: int, ro
     shares = np.array_split(ready, len(alone))
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(len(alone)) as pool:
         images = _crops(Path(folder) / "crops.tar", side, pictures)
-        tasks = (
-            lambda: embedder.raw(ready),
-            lambda: list(pool.map(Embedder.raw, alone, shares)),
-            lambda: embed_images(images, embedder),
+        tasks: dict[str, Task] = {
+            "engine": lambda: embedder.raw(ready),
+            "engines": lambda: list(pool.map(Embedder.raw, alone, shares)),
+            "pass": lambda: embed_images(images, embedder),
+        }
+        times_ms = interleaved(
+            {name: partial(elapsed_ms, task) for name, task in tasks.items()}, rounds=rounds, warmup=1
         )
-        times = np.array([[_seconds(task) for task in tasks] for _ in range(rounds + 1)][1:])
-    engine_s, engines_s, pass_s = np.median(times, axis=0)
-    overhead, share = (float(n) for n in np.median(times[:, 2:] / times[:, :2], axis=0) - 1)
+    times = np.array(list(times_ms.values())) / 1e3  # (3, rounds)
+    engine_s, engines_s, pass_s = np.median(times, axis=1)
+    overhead, share = (float(n) for n in np.median(times[2] / times[:2], axis=1) - 1)
     return {
         "side": side,
         "pictures": pictures,
@@ -72,12 +75,6 @@ def _row(embedder: Embedder, alone: list[Embedder], side: int, pictures: int, ro
         "limit": limit,
         "within": overhead < limit,
     }
-
-
-def _seconds(task: Callable[[], object]) -> float:
-    start = time.perf_counter()
-    task()
-    return time.perf_counter() - start
 
 
 def _crops(path: Path, side: int, count: int) -> ImageSet:

@@ -20,7 +20,8 @@ VERSION: Literal[1] = 1
 
 _MOST_BYTES = 64 << 20
 Milliseconds = Annotated[float, msgspec.Meta(ge=0.0)]
-Count = Annotated[int, msgspec.Meta(ge=0)]
+Count = Annotated[int, msgspec.Meta(ge=0, le=1 << 53)]
+Stage = Literal["network", "preprocess", "postprocess", "read", "pipeline"]
 Text = Annotated[str, msgspec.Meta(max_length=500)]
 
 
@@ -48,7 +49,7 @@ class Parity(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """How near the answers on the device were to the right ones.
 
     Attributes:
-        measure: ``cosine`` (lowest over the pictures), ``iou`` (mean of matched boxes), or ``max_difference``.
+        measure: ``cosine`` (lowest over the pictures), ``iou`` (lowest of matched boxes), or ``max_difference``.
         value: of it.
         pictures: number of pictures that were compared.
         passed: whether it is within the tolerance of the export's precision.
@@ -64,36 +65,53 @@ class Measurement(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """One file, in one engine, at one setting.
 
     Attributes:
-        model: file name of the artifact.
+        model: name of the artifact's file; of a pipeline, both names with `` + `` between them.
+        network: the architecture's name in the contract: files of one network may be ranked; empty if not known.
         sha256: of the file.
         engine: ``onnxruntime``, ``litert``, ``onnxruntime-web wasm``, ``benchmark_model`` ...
         engine_version: empty if not known.
         precision: the contract's: ``fp32``, ``fp16``, ``static_wi8_ai8`` ...
         threads: that the engine was given.
+        stage: what was timed: the engine's run of the ``network`` alone; what our runtime does before it
+            (``preprocess``: letterbox or align, lay out as a tensor) or after it (``postprocess``: decode and suppress,
+            or normalise); the ``read`` of a picture's file; or the ``pipeline`` from that file to a face's embedding.
         times_ms: of single runs after the warm-up, in the order they ran; empty where only ``percentiles_ms`` is known.
+        rounds: number of equal pieces that ``times_ms`` falls into. The pieces of one number, of all measurements of a
+            file with as many, ran right after each other, so their ratio is the same on a busy machine; 0 where each
+            measurement ran by itself.
         percentiles_ms: ``p50``, ``p90``, ``p99``, as told by a benchmark program that keeps its times to itself.
         mean_ms: as told by a program that keeps its times to itself; None where there are times.
         load_ms: from the file's bytes to a first answer; None if not measured.
         peak_memory_bytes: of the process that ran it; None if not measured.
         macs: multiply-accumulates of one run; None if not known.
+        roof_macs_per_s: what a float32 matrix product reached between the runs, on as many threads; None if not
+            measured.
         parity: None if not checked.
         notes: sentences.
     """
 
     model: Text
+    network: Text = ""
     sha256: Annotated[str, msgspec.Meta(pattern="^([0-9a-f]{64})?$")] = ""
     engine: Text
     engine_version: Text = ""
     precision: Text = ""
     threads: Count = 1
+    stage: Stage = "network"
     times_ms: tuple[Milliseconds, ...] = ()
+    rounds: Count = 0
     percentiles_ms: dict[Literal["p50", "p90", "p99"], Milliseconds] = {}
     mean_ms: Milliseconds | None = None
     load_ms: Milliseconds | None = None
     peak_memory_bytes: Count | None = None
     macs: Count | None = None
+    roof_macs_per_s: Annotated[float, msgspec.Meta(gt=0.0)] | None = None
     parity: Parity | None = None
     notes: tuple[Text, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.rounds and (not self.times_ms or len(self.times_ms) % self.rounds):
+            raise ValueError(f"{len(self.times_ms)} times cannot be {self.rounds} equal rounds")
 
     def percentile_ms(self, percent: int) -> float | None:
         """Latency below which ``percent`` of the runs stay; None if there are no times and none was told."""

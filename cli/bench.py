@@ -5,9 +5,19 @@ from __future__ import annotations
 import click
 
 from .bench_adb import adb
+from .bench_compare import compare
+from .bench_host import host
+from .bench_report import report
+from .bench_self import bench_self
 
 #: In the order of `--help`; a place is one file and one entry here.
-PLACES: tuple[click.Command, ...] = (adb,)
+PLACES: tuple[click.Command, ...] = (
+    host,
+    adb,
+    report,
+    compare,
+    bench_self,
+)
 
 
 @click.group()

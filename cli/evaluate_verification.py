@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .evaluate_slices import read_edges, sections_of, slice_files, slice_options
-from .output import PATH, as_json, backend, command_line, console, print_json, threads
+from .output import PATH, as_json, backend, command_line, console, file_and_engine, print_json, threads
 
 if TYPE_CHECKING:
     from ..evaluate.cache import Cache
@@ -170,13 +170,10 @@ def _detector(path: Path | None, threads: int | None) -> Detector | None:
 
 
 def _embedder(model: str, backend: str | None, threads: int | None) -> Embedder:
-    """FILE@ENGINE names the engine of this file, if there is no file of that whole name."""
     from ..runtime.embedder import Embedder
 
-    file, at, engine = model.rpartition("@")
-    if at and not Path(model).exists():
-        return Embedder(file, backend=engine, threads=threads)
-    return Embedder(model, backend=backend, threads=threads)
+    file, engine = file_and_engine(model)
+    return Embedder(file, backend=engine or backend, threads=threads)
 
 
 def _conditions(gate: str | None, files: int, record: bool) -> tuple[Condition, ...]:

@@ -48,6 +48,12 @@ def command_line() -> str:
     return shlex.join(["pocketface", *sys.argv[1:]])
 
 
+def file_and_engine(model: str) -> tuple[Path, str | None]:
+    """FILE@ENGINE names the engine of this file, if there is no file of that whole name."""
+    file, at, engine = model.rpartition("@")
+    return (Path(file), engine) if at and not Path(model).exists() else (Path(model), None)
+
+
 def show(title: str, columns: Sequence[Column], rows: Sequence[Mapping[str, Any]], as_json: bool) -> None:
     """Print rows as a table of the named columns, or with everything in them as JSON."""
     if as_json:

@@ -195,12 +195,41 @@ def interval_plot(names: Sequence[str], values: Floats, low: Floats, high: Float
         rows = np.arange(len(names))
         axes.hlines(rows, low, high, color=COLORS[0], linewidth=2.2, alpha=0.45)
         axes.plot(values, rows, "o", color=COLORS[0], markersize=5.5)
-        axes.set_yticks(rows, names)
-        axes.set_ylim(len(names) - 0.5, -0.5)
-        axes.grid(axis="y", visible=False)
-        axes.spines["left"].set_visible(False)
-        axes.tick_params(axis="y", length=0, labelcolor=INK)
+        _rows(axes, names)
         return _png(figure)
+
+
+def percentile_plot(names: Sequence[str], percentiles: Floats, *, x: str) -> bytes:
+    """How a latency is spread, one row per name, first at the top; the axis is logarithmic.
+
+    Args:
+        names: of the N rows; each may have several lines.
+        percentiles: ``(N, 3)``, above 0: half of the runs took less, 90 % of them, 99 %.
+        x: name of the axis.
+    """
+    with _figure(height=1.3 + 0.15 * len(names) + 0.17 * sum(name.count("\n") + 1 for name in names)) as figure:
+        from matplotlib.ticker import LogFormatter
+
+        axes = figure.add_subplot(xlabel=x, xscale="log")
+        rows, (p50, p90, p99) = np.arange(len(names)), percentiles.T
+        axes.hlines(rows, p50, p99, color=COLORS[0], linewidth=1.2, label="to 99 %")
+        axes.hlines(rows, p50, p90, color=COLORS[0], linewidth=4.0, alpha=0.45, label="to 90 %")
+        axes.plot(p50, rows, "o", color=COLORS[0], markersize=5.5, label="median")
+        _rows(axes, names)
+        axes.xaxis.set_major_formatter(LogFormatter())
+        axes.xaxis.set_minor_formatter(LogFormatter(minor_thresholds=(2, 0.6)))
+        axes.tick_params(axis="x", which="minor", length=0, labelsize=8.0)
+        _legend(figure, axes)
+        return _png(figure)
+
+
+def _rows(axes: Axes, names: Sequence[str]) -> None:
+    """A row per name, without the line and the ticks of an axis."""
+    axes.set_yticks(np.arange(len(names)), names)
+    axes.set_ylim(len(names) - 0.5, -0.5)
+    axes.grid(axis="y", visible=False)
+    axes.spines["left"].set_visible(False)
+    axes.tick_params(axis="y", length=0, labelcolor=INK)
 
 
 def _draw(axes: Axes, curves: Sequence[Curve], marks: bool = False) -> None:

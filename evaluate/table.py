@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..report import Column, Row
-from .parity import Parity
+from .agreement import Parity
 
 PARITY_COLUMNS = (
     Column(key="file", name="file"),

@@ -45,6 +45,10 @@ def test_percentiles_are_of_the_times_or_as_told() -> None:
         b'{"device": {"kind": "host", "name": "x"}, "measurements": [], "more": 1}',
         b'{"device": {"kind": "host", "name": "x"}, "measurements": [{"model": "m", "engine": "e", "times_ms": [-1]}]}',
         b'{"device": {"kind": "host", "name": "x"}, "measurements": [{"model": "m", "engine": "e", "sha256": "zz"}]}',
+        b'{"device": {"kind": "host", "name": "x"}, "measurements": '
+        b'[{"model": "m", "engine": "e", "times_ms": [1, 2], "rounds": 3}]}',
+        b'{"device": {"kind": "host", "name": "x"}, "measurements": [{"model": "m", "engine": "e", "rounds": 2}]}',
+        b'{"device": {"kind": "host", "name": "x", "cores": 1' + b"0" * 400 + b'}, "measurements": []}',
         b'{"device": {"kind": "host", "name": "' + b"x" * 501 + b'"}, "measurements": []}',
         b"[" * 100_000,
     ],

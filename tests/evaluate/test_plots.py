@@ -18,6 +18,7 @@ from pocketface.evaluate.plots import (
     det_plot,
     edc_plot,
     interval_plot,
+    percentile_plot,
     roc_plot,
     score_histograms,
 )
@@ -36,6 +37,7 @@ PLOTS = {
     "intervals": lambda: interval_plot(
         ["a", "b"], np.array([0.1, np.nan]), np.array([0, np.nan]), np.ones(2), x="FNMR"
     ),
+    "percentiles": lambda: percentile_plot(["a", "b\nc"], np.array([[5, 8, 30], [2, 3, 4]]), x="latency (ms)"),
     "curve": lambda: curve_plot([BAD], x="strength", y="TAR", marks=True),
 }
 

@@ -1,0 +1,33 @@
+"""`bench self`: what this checkout's own code costs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from .output import as_json, command_line, console
+
+
+@click.command("self")
+@click.argument("exports", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.option("--out", type=click.Path(path_type=Path), help="Folder for a report.")
+@as_json
+def bench_self(exports: Path, out: Path | None, as_json: bool) -> None:
+    """Measure folding, training, pixels, memory, evaluating and exporting; EXPORTS is the folder that the demo wrote.
+
+    For whoever changes this code. Status 1 if a limit was passed.
+    """
+    from ..bench.checkout import measure_checkout
+    from ..render import print_report, save_report
+
+    with console().status("") as status:
+        report = measure_checkout(exports, progress=status.update, command=command_line())
+    if out:
+        save_report(report, out)
+    if as_json:
+        click.echo(report.to_json(), nl=False)
+    else:
+        print_report(report)
+    if report.state == "fail":
+        raise click.exceptions.Exit(1)
