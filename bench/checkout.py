@@ -25,7 +25,7 @@ def measure_checkout(exports: Path, progress: Callable[[str], None] = lambda ste
     Raises:
         InvalidModel: the demo's files are not there.
     """
-    detector, recognizer = exports / "mos_xs_320_fp32.onnx", exports / "facelivtv2_xs_112_fp32.onnx"
+    detector, recognizer = exports / "mos_xs_320_fp32.onnx", exports / "facelivtv2_xs_ri_112_fp32.onnx"
     for file in (detector, recognizer):
         load_artifact(file)  # now, not after minutes
     steps: dict[str, Callable[[], Section]] = {

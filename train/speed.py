@@ -1,6 +1,6 @@
 """The same network in forms whose backward pass is fast on a CPU; weights, names and answers stay.
 
-``python -m pocketface.bench`` measures what they bring.
+``pocketface bench self`` measures what they bring.
 """
 
 from __future__ import annotations
