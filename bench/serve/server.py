@@ -1,0 +1,329 @@
+"""The server: a fixed list of answers below a secret path, and one place to post to.
+
+Nothing in a request is ever a file's name: a path is looked up among those that were listed at the start, as it came
+and undecoded, so that there is no other file to ask for. Every connection carries one request and has a deadline, a
+body must say its length before it is read, and only :meth:`Desk.take` changes anything.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import io
+import secrets
+import socket
+import ssl
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from ...errors import OutputError
+from ..perf import Perf
+from .desk import Desk, Refused
+from .tls import Tls
+
+#: Seconds for a request to come in whole, and for an answer to go out.
+REQUEST_S, ANSWER_S = 15.0, 300.0
+#: Requests at the same time; further ones are cut off.
+MOST_AT_ONCE = 32
+
+KINDS = {
+    ".html": "text/html; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".mjs": "text/javascript; charset=utf-8",
+    ".wasm": "application/wasm",
+    ".json": "application/json",
+}
+PAGE = ("index.html", "style.css", "main.js", "runner.html", "runner.js", "timing.js", "onnx.js", "litert.js")
+Body = bytes | Path
+
+
+@dataclass(frozen=True)
+class Site:
+    """What is served.
+
+    Attributes:
+        desk: takes reports.
+        answers: path below the secret one -> what is answered.
+        headers: of every answer.
+        secret: the first part of every path.
+    """
+
+    desk: Desk
+    answers: Mapping[str, Body]
+    headers: Mapping[str, str]
+    secret: str
+
+
+@dataclass(frozen=True)
+class Serving:
+    """A server that runs.
+
+    Attributes:
+        url: where a browser finds it.
+        desk: takes its reports.
+        is_local: whether only this machine reaches it.
+    """
+
+    url: str
+    desk: Desk
+    is_local: bool
+
+
+def make_site(desk: Desk) -> Site:
+    """List everything that may be asked for."""
+    page = files(__package__) / "page"
+    answers: dict[str, Body] = {name: (page / name).read_bytes() for name in PAGE}
+    answers[""] = answers.pop("index.html")
+    for place, exam in enumerate(desk.exams):
+        answers |= {f"engines/{name}": file for name, file in exam.installed.files.items()}
+        answers |= {f"models/{place}": exam.content, f"inputs/{place}": exam.encoded}
+    return Site(desk, answers, _headers(answers["runner.html"]), secrets.token_urlsafe(16))
+
+
+def _headers(runner: Body) -> dict[str, str]:
+    """What makes the page isolated, and keeps every script and address but ours away from it."""
+    assert isinstance(runner, bytes)
+    imports = runner.partition(b'<script type="importmap">')[2].partition(b"</script>")[0]
+    trusted = base64.b64encode(hashlib.sha256(imports).digest()).decode()
+    policy = {
+        "default-src": "'none'",
+        "script-src": f"'self' 'wasm-unsafe-eval' 'sha256-{trusted}'",
+        "worker-src": "'self' blob:",
+        "style-src": "'self'",
+        "connect-src": "'self'",
+        "frame-src": "'self'",
+        "frame-ancestors": "'self'",
+        "base-uri": "'none'",
+        "form-action": "'none'",
+    }
+    return {
+        "Content-Security-Policy": "; ".join(f"{key} {value}" for key, value in policy.items()),
+        "Cross-Origin-Opener-Policy": "same-origin",
+        "Cross-Origin-Embedder-Policy": "require-corp",
+        "Cross-Origin-Resource-Policy": "same-origin",
+        "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
+        "Referrer-Policy": "no-referrer",
+        "X-Content-Type-Options": "nosniff",
+    }
+
+
+@contextmanager
+def serving(desk: Desk, address: str = "127.0.0.1", port: int = 0, tls: Tls | None = None) -> Iterator[Serving]:
+    """Serve a desk's page as long as the context lasts.
+
+    Args:
+        desk: takes the reports; they are judged, and in its ``results`` once the device has its answer.
+        address: to listen at.
+        port: 0 for any that is free.
+        tls: to speak https.
+
+    Raises:
+        OutputError: the address is not this machine's, or the port is taken.
+    """
+    site = make_site(desk)
+    try:
+        server = _Server(address, port, site, tls)
+    except OSError as e:
+        raise OutputError(f"cannot listen at {address}, port {port}: {e.strerror or e}") from e
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
+    thread.start()
+    try:
+        yield Serving(f"{server.origin}/{site.secret}/", desk, len(server.hosts) > 1)
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = MOST_AT_ONCE
+
+    def __init__(self, address: str, port: int, site: Site, tls: Tls | None) -> None:
+        family = socket.getaddrinfo(address, port, type=socket.SOCK_STREAM)[0][0]
+        self.address_family = family
+        super().__init__((address, port), _Handler)
+        self.site, self._tls = site, tls
+        self._free = threading.BoundedSemaphore(MOST_AT_ONCE)
+        self.port = int(self.server_address[1])
+        shown = f"[{address}]" if family == socket.AF_INET6 else address
+        self.hosts = {f"{shown}:{self.port}".lower()}
+        if shown in ("127.0.0.1", "[::1]", "localhost"):
+            self.hosts |= {f"{name}:{self.port}" for name in ("127.0.0.1", "localhost", "[::1]")}
+        self.scheme = "https" if tls else "http"
+        self.origin = f"{self.scheme}://{shown}:{self.port}"
+
+    def server_bind(self) -> None:
+        """Bind without the base class's look-up of our name, which may take seconds."""
+        self.socket.bind(self.server_address)
+        self.server_address = self.socket.getsockname()
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """A thread for each, while there are any left."""
+        if self._free.acquire(blocking=False):
+            super().process_request(request, client_address)
+        else:
+            self.shutdown_request(request)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        """Give the place back."""
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._free.release()
+
+    def finish_request(self, request: Any, client_address: Any) -> None:
+        """The handshake belongs to the request's own thread, lest one who never ends it stops all others."""
+        if not self._tls:
+            super().finish_request(request, client_address)
+            return
+        request.settimeout(REQUEST_S)
+        with self._tls.context.wrap_socket(request, server_side=True) as wrapped:
+            super().finish_request(wrapped, client_address)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A connection that breaks off is none of ours; anything else is a bug, and shown."""
+        if not isinstance(sys.exc_info()[1], OSError | ssl.SSLError):
+            super().handle_error(request, client_address)
+
+
+class _Deadline(io.RawIOBase):
+    """A socket's bytes, all of which must come before a moment; drop by drop does not move it."""
+
+    def __init__(self, connection: socket.socket, seconds: float) -> None:
+        self._connection, self._end = connection, time.monotonic() + seconds
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        left = self._end - time.monotonic()
+        if left <= 0:
+            raise TimeoutError("the request did not come in time")
+        self._connection.settimeout(left)
+        return self._connection.recv_into(buffer)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    """One request."""
+
+    server: _Server
+    protocol_version = "HTTP/1.0"  # a connection each: nothing of one request can pass for the next
+    server_version, sys_version = "pocketface", ""
+
+    def setup(self) -> None:
+        super().setup()
+        self.rfile.close()
+        self.rfile = io.BufferedReader(_Deadline(self.connection, REQUEST_S))
+
+    def do_GET(self) -> None:
+        try:
+            path = self._path()
+            if path == "task.json":
+                self._answer(200, msgspec.json.encode(self.server.site.desk.task()), KINDS[".json"])
+            elif path in self.server.site.answers:
+                self._answer(200, self.server.site.answers[path], _kind(path), keep=not _is_page(path))
+            else:
+                raise Refused(404, "there is nothing here")
+        except Refused as e:
+            self._refuse(e)
+
+    def do_HEAD(self) -> None:
+        self.do_GET()
+
+    def do_POST(self) -> None:
+        perf: Perf | None = None
+        try:
+            if self._path() != "report":
+                raise Refused(404, "there is nothing here")
+            perf = self.server.site.desk.take(self._body())
+            self._answer(200, msgspec.json.encode(perf.measurements), KINDS[".json"])
+        except Refused as e:
+            self._refuse(e)
+        finally:  # a report that was taken counts, even if the device has gone
+            if perf:
+                self.server.site.desk.results.put(perf)
+
+    def _path(self) -> str:
+        """What is asked for, below the secret path; exactly as it came."""
+        if self.headers.get("Host", "").lower() not in self.server.hosts:
+            raise Refused(421, f"this server answers at {self.server.origin} only")
+        secret, slash, path = self.path.partition("?")[0].removeprefix("/").partition("/")
+        if not slash or not hmac.compare_digest(secret.encode(), self.server.site.secret.encode()):
+            raise Refused(404, "there is nothing here")
+        return path
+
+    def _body(self) -> bytes:
+        """The body of a post, if it may be read at all."""
+        origin = self.headers.get("Origin")
+        if origin is not None and origin not in {f"{self.server.scheme}://{host}" for host in self.server.hosts}:
+            raise Refused(403, "reports come from this server's own page only")
+        if self.headers.get_content_type() != "application/json":
+            raise Refused(415, "a report is application/json")
+        length, largest = self.headers.get("Content-Length", ""), self.server.site.desk.largest_report
+        if "Transfer-Encoding" in self.headers or not (length.isascii() and length.isdigit()):
+            raise Refused(411, "a report must say its length")
+        if len(length) > 12 or int(length) > largest:
+            raise Refused(413, f"{length[:20]} bytes; a report has at most {largest}")
+        try:
+            body = self.rfile.read(int(length))
+        except TimeoutError as e:
+            raise Refused(408, f"the report did not come within {REQUEST_S:g} s") from e
+        if len(body) != int(length):
+            raise Refused(400, f"the body ended after {len(body)} of {length} bytes")
+        return body
+
+    def _refuse(self, refused: Refused) -> None:
+        self._answer(refused.status, f"{refused.reason}\n".encode(), "text/plain; charset=utf-8")
+
+    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
+        """What the base class refuses, in our words: nothing of the request comes back."""
+        known = 405 if code == 501 else code  # a method that no method of ours is named after
+        self._refuse(Refused(known, HTTPStatus(known).phrase))
+
+    def _answer(self, status: int, body: Body, kind: str, keep: bool = False) -> None:
+        self.connection.settimeout(ANSWER_S)
+        self.send_response(status)
+        for key, value in self.server.site.headers.items():
+            self.send_header(key, value)
+        size = len(body) if isinstance(body, bytes) else body.stat().st_size
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(size))
+        self.send_header("Cache-Control", "private, max-age=3600" if keep else "no-store")
+        if status == 405:
+            self.send_header("Allow", "GET, HEAD, POST")
+        self.end_headers()
+        if self.command == "HEAD":
+            return
+        if isinstance(body, bytes):
+            self.wfile.write(body)
+        else:
+            with body.open("rb") as stream:
+                self.copyfile(stream)
+
+    def copyfile(self, stream: io.BufferedReader) -> None:
+        while block := stream.read(1 << 20):
+            self.wfile.write(block)
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Nothing: paths hold the secret."""
+
+
+def _kind(path: str) -> str:
+    return KINDS.get(Path(path).suffix, "application/octet-stream") if path else KINDS[".html"]
+
+
+def _is_page(path: str) -> bool:
+    return "/" not in path
