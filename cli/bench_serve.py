@@ -16,8 +16,12 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from ..bench.perf import Perf
+    from ..bench.serve.engines import Setting
     from ..bench.serve.server import Serving
     from ..bench.serve.tls import Tls
+
+#: Those of ``bench.serve.engines``, which takes longer to import.
+SETTINGS = ("wasm", "wasm threads", "webgpu")
 
 
 @click.command()
@@ -28,6 +32,7 @@ if TYPE_CHECKING:
 @click.option("--devices", type=click.IntRange(1, 100), default=1, show_default=True, help="Reports to wait for.")
 @click.option("--timeout", type=click.FloatRange(1), default=1800, show_default=True, help="Seconds to wait for them.")
 @click.option("--seconds", type=click.FloatRange(0.1, 600), default=10, show_default=True, help="Most for one setting.")
+@click.option("--setting", "settings", type=click.Choice(SETTINGS), multiple=True, help="Repeatable. Default: all.")
 @click.option(
     "--pictures", type=click.IntRange(1, 48), default=8, show_default=True, help="Whose outputs are compared."
 )
@@ -42,6 +47,7 @@ def serve(
     devices: int,
     timeout: float,
     seconds: float,
+    settings: Sequence[Setting],
     pictures: int,
     engines: Path | None,
     out: Path | None,
@@ -71,7 +77,13 @@ def serve(
         exams = [set_exam(model, pictures=pictures, engines=engines) for model in models]
     secure = self_signed(address) if tls else None
     names = " ".join(model.name for model in models)
-    desk = Desk(exams, devices=devices, limits=Limits(seconds=seconds), command=f"pocketface bench serve {names}")
+    desk = Desk(
+        exams,
+        devices=devices,
+        limits=Limits(seconds=seconds),
+        settings=settings,
+        command=f"pocketface bench serve {names}",
+    )
     perfs = []
     with serving(desk, address, port, secure) as running:
         _invite(screen, running, secure)
@@ -80,10 +92,24 @@ def serve(
             _keep(perf, out if devices == 1 or not out else out / f"device-{len(perfs)}", as_json)
     if as_json:
         print_json(perfs)
-    wrong = [one for perf in perfs for one in perf.measurements if one.parity and not one.parity.passed]
-    if wrong or len(perfs) < devices:
-        _say(screen, f"{len(wrong)} wrong; {len(perfs)} of {devices} reports came" if perfs else _none(timeout))
+    if told := _complaint(perfs, devices, timeout):
+        _say(screen, told)
         raise click.exceptions.Exit(1)
+
+
+def _complaint(perfs: Sequence[Perf], devices: int, timeout: float) -> str | None:
+    """Why the status is not 0."""
+    runs = [one for perf in perfs for one in perf.measurements]
+    wrong = sum(one.parity is not None and not one.parity.passed for one in runs)
+    if not perfs:
+        return _none(timeout)
+    if wrong:
+        return f"{wrong} of {len(runs)} answered wrongly; the report says how"
+    if len(perfs) < devices:
+        return f"only {len(perfs)} of {devices} reports came within {timeout:g} s"
+    if not all(any(one.times_ms for one in perf.measurements) for perf in perfs):
+        return "a device could run nothing; the report says why"
+    return None
 
 
 def _none(timeout: float) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 
 from ...errors import InvalidData
 from ..perf import Perf
-from .engines import SETTINGS
+from .engines import SETTINGS, Setting
 from .exam import Exam
 from .judge import judge
 from .posted import MOST_RUNS, Posted, parse_posted
@@ -55,14 +55,21 @@ class Desk:
         exams: the models.
         devices: how many reports are taken; after that the desk is closed.
         limits: for the page.
+        settings: those that the page tries; none for all.
         command: for the results.
     """
 
     def __init__(
-        self, exams: Sequence[Exam], *, devices: int = 1, limits: Limits | None = None, command: str = ""
+        self,
+        exams: Sequence[Exam],
+        *,
+        devices: int = 1,
+        limits: Limits | None = None,
+        settings: Sequence[Setting] = (),
+        command: str = "",
     ) -> None:
         self.exams, self.devices, self.limits = exams, devices, limits or Limits()
-        self.command = command
+        self.settings, self.command = settings or SETTINGS, command
         #: Judged reports; whoever answered the device puts them in.
         self.results: queue.Queue[Perf] = queue.Queue()
         self._key, self._lock = secrets.token_bytes(32), threading.Lock()
@@ -71,9 +78,9 @@ class Desk:
     @property
     def largest_report(self) -> int:
         """Bytes of the largest report that an honest page can post."""
-        runs = len(SETTINGS) * sum(4 * sum(exam.outputs.values()) * len(exam.portraits) for exam in self.exams)
+        runs = len(self.settings) * sum(4 * sum(exam.outputs.values()) * len(exam.portraits) for exam in self.exams)
         times = 24 * min(self.limits.most, MOST_RUNS) + 4096
-        return runs * 4 // 3 + len(SETTINGS) * len(self.exams) * times + 8192
+        return runs * 4 // 3 + len(self.settings) * len(self.exams) * times + 8192
 
     def task(self) -> dict[str, Any]:
         """What a page must know to begin; each has a ticket of its own. Nothing is kept of it."""
@@ -86,7 +93,7 @@ class Desk:
                 "most": min(limits.most, MOST_RUNS),
                 "seconds": limits.seconds,
             },
-            "settings": SETTINGS,
+            "settings": self.settings,
             "models": [_told(i, exam) for i, exam in enumerate(self.exams)],
         }
 

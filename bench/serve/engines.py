@@ -64,7 +64,7 @@ ENGINES = (
             "@litertjs/wasm-utils/dist/index.js",
             *(
                 f"@litertjs/core/wasm/litert_wasm_{kind}internal.{suffix}"
-                for kind in ("", "compat_", "threaded_")
+                for kind in ("", "compat_", "threaded_", "jspi_")
                 for suffix in ("js", "wasm")
             ),
         ),

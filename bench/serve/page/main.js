@@ -3,8 +3,8 @@
 import { clockStep, percentile } from "./timing.js";
 
 const $ = (id) => document.getElementById(id);
-/** Seconds that one run may take beside its timed ones: fetching, compiling, and a slow first answer. */
-const PATIENCE_S = 180;
+/** Seconds without a sign of life after which a run is given up: fetching and compiling may take long. */
+const PATIENCE_S = 120;
 
 /** An element with a class and children. */
 function make(tag, className, ...children) {
@@ -63,25 +63,32 @@ function planned(task, told) {
 async function runOne({ model, setting, threads, limits }, tell) {
   const frame = make("iframe", "");
   frame.src = "runner.html";
-  let end;
+  let hear;
+  let alarm;
   let hidden = document.hidden;
   const watch = () => (hidden ||= document.hidden);
   document.addEventListener("visibilitychange", watch);
   try {
     const message = await new Promise((resolve) => {
-      end = (event) => {
-        if (event.source !== frame.contentWindow || event.origin !== location.origin) return;
-        if (event.data.ready) frame.contentWindow.postMessage({ model, setting, threads, limits }, location.origin);
-        else if (event.data.times) tell(event.data);
-        else resolve(event.data);
+      const wait = () => {
+        clearTimeout(alarm);
+        alarm = setTimeout(() => resolve({ error: `no sign of life for ${PATIENCE_S} s` }), PATIENCE_S * 1000);
       };
-      addEventListener("message", end);
-      setTimeout(() => resolve({ error: `no answer within ${limits.seconds + PATIENCE_S} s` }), (limits.seconds + PATIENCE_S) * 1000);
+      hear = ({ data, source, origin }) => {
+        if (source !== frame.contentWindow || origin !== location.origin) return;
+        wait();
+        if (data.ready) source.postMessage({ model, setting, threads, limits }, location.origin);
+        else if (data.times) tell(data);
+        else resolve(data);
+      };
+      addEventListener("message", hear);
+      wait();
       document.body.append(frame);
     });
     return message.result ? { ...message.result, hidden } : { error: message.error.slice(0, 400) };
   } finally {
-    removeEventListener("message", end);
+    clearTimeout(alarm);
+    removeEventListener("message", hear);
     document.removeEventListener("visibilitychange", watch);
     frame.remove();
   }
@@ -119,11 +126,11 @@ async function runAll(plan) {
     const { element, say } = cards[i];
     const progress = (share) => ($("done").style.width = `${(100 * (i + share)) / plan.length}%`);
     element.classList.add("now");
-    say("running");
+    say("loading");
     $("now").textContent = `${i + 1} of ${plan.length}. Keep this page in sight; nothing else should run.`;
     const result = await runOne(one, ({ share, times }) => {
       progress(share);
-      say(`${shown(percentile(times, 50))} ms`);
+      say(times.length ? `${shown(percentile(times, 50))} ms` : "warming up");
     });
     progress(1);
     element.classList.remove("now");
@@ -169,11 +176,13 @@ async function post(report) {
 }
 
 async function measureAll(task, told, name) {
+  const plan = planned(task, told);
   $("start").hidden = true;
+  if (!plan.length) return conclude(`This browser offers nothing of what is asked: ${task.settings.join(", ")}.`, "bad");
   $("progress").hidden = false;
   const awake = await navigator.wakeLock?.request("screen").catch(() => null);
   try {
-    const { runs, cards } = await runAll(planned(task, told));
+    const { runs, cards } = await runAll(plan);
     $("now").textContent = "Sending …";
     showVerdicts(await post({ ticket: task.ticket, device: { ...told, name }, runs }), cards);
     const wrong = document.querySelector(".pill.bad");

@@ -44,9 +44,13 @@ async function run({ model, setting, threads, limits }, tell) {
   const answer = await engine.open(loaded, new Uint8Array(bytes), { setting, threads, input: model.input });
   await answer(inputs[0]);
   const loadMs = performance.now() - start;
+  tell(0, []);
   const times = await measure((i) => answer(inputs[i % inputs.length]), limits, tell);
   const answers = [];
-  for (const input of inputs) answers.push(await answer(input));
+  for (const input of inputs) {
+    answers.push(await answer(input));
+    tell(1, times);
+  }
   return { load_ms: loadMs, times_ms: times, outputs: joined(model.outputs, answers) };
 }
 

@@ -1,5 +1,8 @@
 /** Timing: warm up, then run until the percentiles have settled or the time is up. */
 
+/** Milliseconds between two signs of life. */
+const SIGN_MS = 250;
+
 /** Two halves whose percentiles are nearer than this have settled; the server judges the times by the same rule. */
 const SETTLED = 0.05;
 
@@ -26,20 +29,21 @@ export function settled(times) {
  * Time a task, one run after the other.
  *
  * @param task run once, answers awaited.
- * @param limits {warmUp, least, most, seconds}.
- * @param tell told after every few runs how far it is, 0..1, and the times so far.
+ * @param limits {warmUp, least, most, seconds}; the seconds are those of the warm-up, and again of what counts.
+ * @param tell told every now and then how far it is, 0..1, and the times so far.
  * @returns milliseconds of single runs.
  */
 export async function measure(task, limits, tell) {
-  for (let i = 0; i < limits.warmUp; i++) await task(i);
-  const [times, end] = [[], performance.now() + limits.seconds * 1000];
-  let shown = 0;
+  let [end, shown] = [performance.now() + limits.seconds * 1000, 0];
+  for (let i = 0; i < limits.warmUp && performance.now() < end; i++) await task(i);
+  const times = [];
+  end = performance.now() + limits.seconds * 1000;
   while (times.length < limits.most && (performance.now() < end || !times.length)) {
     const start = performance.now();
     await task(times.length);
     times.push(performance.now() - start);
     if (times.length >= limits.least && times.length % 50 === 0 && settled(times)) break;
-    if (performance.now() - shown > 250) {
+    if (performance.now() - shown > SIGN_MS) {
       tell(Math.max(times.length / limits.most, 1 - (end - performance.now()) / (limits.seconds * 1000)), times);
       await new Promise((resolve) => setTimeout(resolve)); // so that the page can draw
       shown = performance.now();
