@@ -94,10 +94,13 @@ async function runOne({ model, setting, threads, limits }, tell) {
   }
 }
 
+const plural = (count, noun) => `${count} ${noun}${count === 1 ? "" : "s"}`;
+
 /** A card for a run. */
 function card({ model, setting, threads }) {
   const pill = make("span", "pill", "waiting");
-  const name = make("div", "", make("b", "", model.name), make("span", "with", `${model.engine}, ${setting}${threads > 1 ? ` × ${threads}` : ""}`));
+  const how = `${model.engine}, ${setting.split(" ")[0]}, ${plural(threads, "thread")}`;
+  const name = make("div", "", make("b", "", model.name), make("span", "with", how));
   const element = make("li", "run", make("div", "top", name, pill));
   $("runs").append(element);
   const say = (text, kind = "") => {
@@ -115,7 +118,7 @@ function showTimes(element, { times_ms: times, load_ms: load }) {
   const rows = Object.entries(figures).map(([key, ms]) => {
     return make("div", "", make("dt", "", key), make("dd", "", shown(ms), make("small", "", " ms")));
   });
-  element.append(make("dl", "figures", ...rows), make("p", "note", `${times.length} runs`));
+  element.append(make("dl", "figures", ...rows), make("p", "note", plural(times.length, "run")));
 }
 
 /** Run everything, in turn. */
@@ -152,8 +155,9 @@ function showVerdicts(measurements, cards) {
     const { element, say } = cards[i];
     if (parity) say(parity.passed ? "✓ right" : "✗ wrong", parity.passed ? "good" : "bad");
     if (!parity) return;
-    const name = { cosine: "least cosine", iou: "least IoU of a box" }[parity.measure] ?? parity.measure;
-    element.append(make("p", "note", `${name} ${parity.value.toFixed(5)} over ${parity.pictures} pictures`));
+    const name = { cosine: "cosine", iou: "IoU of boxes" }[parity.measure] ?? parity.measure;
+    const least = `, ${name} at least ${parity.value.toFixed(5)} in ${plural(parity.pictures, "picture")}`;
+    element.querySelector(".note").append(least);
     for (const note of notes) element.append(make("p", "note", note));
   });
 }

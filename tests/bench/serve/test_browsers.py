@@ -1,0 +1,83 @@
+"""The whole way in real browsers: the page runs real exports in real engines, and posts what it found by itself."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pocketface.bench.serve.engines import ENGINES, find_engine
+from pocketface.errors import UnsupportedModel
+
+if TYPE_CHECKING:
+    from pocketface.export import Exported
+
+pytestmark = pytest.mark.slow
+
+CHROMIUM = (
+    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+    "--ignore-certificate-errors",
+)
+BROWSERS = {
+    "chromium": lambda profile: (*CHROMIUM, f"--user-data-dir={profile}"),
+    "firefox-esr": lambda profile: ("--headless", "--no-remote", "--profile", profile),
+}
+
+
+@contextmanager
+def opened(browser: str, url: str) -> Iterator[None]:
+    """A browser that shows the page, with a profile of its own."""
+    program = shutil.which(browser)
+    assert program
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
+        quiet = subprocess.DEVNULL
+        command = [program, *BROWSERS[browser](profile), f"{url}#auto&name=tested"]
+        process = subprocess.Popen(command, stdout=quiet, stderr=quiet)
+        try:
+            yield
+        finally:
+            process.kill()
+            process.wait()
+
+
+@pytest.fixture(scope="module")
+def models(exports: dict[tuple[str, str, str], Exported]) -> list[str]:
+    for engine in ENGINES:
+        try:
+            find_engine(engine.format)
+        except UnsupportedModel as e:
+            pytest.skip(str(e))
+    wanted = [("mos_xs", "onnx", "float32"), ("facelivtv2_xs", "tflite", "float32")]
+    return [str(exports[one].artifact.path) for one in wanted]
+
+
+@pytest.mark.parametrize(("browser", "options"), [("chromium", ()), ("chromium", ("--tls",)), ("firefox-esr", ())])
+def test_a_browser_answers_rightly(models: list[str], browser: str, options: tuple[str, ...]) -> None:
+    if shutil.which(browser) is None:
+        pytest.skip(f"{browser} is not installed")
+    command = [sys.executable, "-P", "-m", "pocketface", "bench", "serve", *models, "--host", "127.0.0.1"]
+    command += ["--seconds", "0.5", "--pictures", "4", "--timeout", "240", "--json", *options]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        assert process.stderr
+        url = next(found[1] for line in process.stderr if (found := re.search(r"Open on the device: (\S+)", line)))
+        with opened(browser, url):
+            out, err = process.communicate(timeout=280)
+    assert process.returncode == 0, err
+    (perf,) = json.loads(out)
+    assert perf["device"]["name"] == "tested"
+    assert perf["device"]["facts"]["isolated"] == "yes"
+    ran = {(one["model"], one["engine"].split()[-1]) for one in perf["measurements"] if one.get("times_ms")}
+    assert ran >= {("mos_xs_320_fp32.onnx", "wasm"), ("facelivtv2_xs_112_fp32.tflite", "wasm")}
+    assert all(one["parity"]["passed"] for one in perf["measurements"] if one.get("times_ms"))
+    threads = {one["threads"] for one in perf["measurements"] if one.get("times_ms")}
+    assert threads == {1, min(4, perf["device"]["cores"])}
