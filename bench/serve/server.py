@@ -7,23 +7,18 @@ body must say its length before it is read, and only :meth:`Desk.take` changes a
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import hmac
 import io
-import secrets
 import socket
 import ssl
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from importlib.resources import files
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -31,40 +26,13 @@ import msgspec
 from ...errors import OutputError
 from ..perf import Perf
 from .desk import Desk, Refused
+from .site import KINDS, Body, Site, kind_of, make_site
 from .tls import Tls
 
 #: Seconds for a request to come in whole, and for an answer to go out.
 REQUEST_S, ANSWER_S = 15.0, 300.0
 #: Requests at the same time; further ones are cut off.
 MOST_AT_ONCE = 32
-
-KINDS = {
-    ".html": "text/html; charset=utf-8",
-    ".css": "text/css; charset=utf-8",
-    ".js": "text/javascript; charset=utf-8",
-    ".mjs": "text/javascript; charset=utf-8",
-    ".wasm": "application/wasm",
-    ".json": "application/json",
-}
-PAGE = ("index.html", "style.css", "main.js", "runner.html", "runner.js", "timing.js", "onnx.js", "litert.js")
-Body = bytes | Path
-
-
-@dataclass(frozen=True)
-class Site:
-    """What is served.
-
-    Attributes:
-        desk: takes reports.
-        answers: path below the secret one -> what is answered.
-        headers: of every answer.
-        secret: the first part of every path.
-    """
-
-    desk: Desk
-    answers: Mapping[str, Body]
-    headers: Mapping[str, str]
-    secret: str
 
 
 @dataclass(frozen=True)
@@ -80,44 +48,6 @@ class Serving:
     url: str
     desk: Desk
     is_local: bool
-
-
-def make_site(desk: Desk) -> Site:
-    """List everything that may be asked for."""
-    page = files(__package__) / "page"
-    answers: dict[str, Body] = {name: (page / name).read_bytes() for name in PAGE}
-    answers[""] = answers.pop("index.html")
-    for place, exam in enumerate(desk.exams):
-        answers |= {f"engines/{name}": file for name, file in exam.installed.files.items()}
-        answers |= {f"models/{place}": exam.content, f"inputs/{place}": exam.encoded}
-    return Site(desk, answers, _headers(answers["runner.html"]), secrets.token_urlsafe(16))
-
-
-def _headers(runner: Body) -> dict[str, str]:
-    """What makes the page isolated, and keeps every script and address but ours away from it."""
-    assert isinstance(runner, bytes)
-    imports = runner.partition(b'<script type="importmap">')[2].partition(b"</script>")[0]
-    trusted = base64.b64encode(hashlib.sha256(imports).digest()).decode()
-    policy = {
-        "default-src": "'none'",
-        "script-src": f"'self' 'wasm-unsafe-eval' 'sha256-{trusted}'",
-        "worker-src": "'self' blob:",
-        "style-src": "'self'",
-        "connect-src": "'self'",
-        "frame-src": "'self'",
-        "frame-ancestors": "'self'",
-        "base-uri": "'none'",
-        "form-action": "'none'",
-    }
-    return {
-        "Content-Security-Policy": "; ".join(f"{key} {value}" for key, value in policy.items()),
-        "Cross-Origin-Opener-Policy": "same-origin",
-        "Cross-Origin-Embedder-Policy": "require-corp",
-        "Cross-Origin-Resource-Policy": "same-origin",
-        "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
-        "Referrer-Policy": "no-referrer",
-        "X-Content-Type-Options": "nosniff",
-    }
 
 
 @contextmanager
@@ -149,7 +79,7 @@ def serving(desk: Desk, address: str = "127.0.0.1", port: int = 0, tls: Tls | No
 
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
-    request_queue_size = MOST_AT_ONCE
+    request_queue_size = 128  # connections that wait to be taken, or to be cut off
 
     def __init__(self, address: str, port: int, site: Site, tls: Tls | None) -> None:
         family = socket.getaddrinfo(address, port, type=socket.SOCK_STREAM)[0][0]
@@ -234,7 +164,7 @@ class _Handler(BaseHTTPRequestHandler):
             if path == "task.json":
                 self._answer(200, msgspec.json.encode(self.server.site.desk.task()), KINDS[".json"])
             elif path in self.server.site.answers:
-                self._answer(200, self.server.site.answers[path], _kind(path), keep=not _is_page(path))
+                self._answer(200, self.server.site.answers[path], kind_of(path), keep="/" in path)
             else:
                 raise Refused(404, "there is nothing here")
         except Refused as e:
@@ -319,11 +249,3 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: object) -> None:
         """Nothing: paths hold the secret."""
-
-
-def _kind(path: str) -> str:
-    return KINDS.get(Path(path).suffix, "application/octet-stream") if path else KINDS[".html"]
-
-
-def _is_page(path: str) -> bool:
-    return "/" not in path
