@@ -71,8 +71,12 @@ def test_a_browser_answers_rightly(models: list[Path], browser: str, options: tu
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout
         assert process.stderr
-        url = next(found[1] for line in process.stderr if (found := re.search(r"Open on the device: (\S+)", line)))
-        with opened(browser, url):
+        said = ""
+        while not (found := re.search(r"Open on the device: (\S+)\n", said)):
+            line = process.stderr.readline()
+            assert line, said
+            said += line
+        with opened(browser, found[1]):
             out, err = process.communicate(timeout=280)
     assert process.returncode == 0, err
     (perf,) = json.loads(out)
