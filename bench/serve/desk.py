@@ -141,7 +141,7 @@ def _told(place: int, exam: Exam) -> dict[str, Any]:
             "name": contract.input.name,
             "shape": [1, *exam.feed.shape[1:]],
             "dtype": exam.feed.dtype.name,
-            "sent": "uint8" if len(exam.encoded) == exam.feed.size else exam.feed.dtype.name,
+            "sent": exam.sent.dtype.name,
         },
         "outputs": list(exam.outputs),
         "module": exam.installed.engine.module,

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ from numpy.typing import NDArray
 from ...artifact import Artifact, load_artifact
 from ...errors import InvalidContract, InvalidModel, UnsupportedModel
 from ...evaluate.faces import FEWEST, Portrait, bundled_portraits, inputs_for
-from ...runtime.backends import open_backend
+from ...runtime.backends import Backend, open_backend
 from ...runtime.preprocess import to_tensor
 from .engines import Installed, find_engine
 
@@ -31,8 +33,7 @@ class Exam:
         installed: the engine that runs it in a browser.
         portraits: the pictures.
         feed: the input tensor, ``(N, ...)``, a row for each picture.
-        right: meaning of an output -> ``(N, ...) float32``, as the runtime in Python answers.
-        engine: what ran it there.
+        right: meaning of an output -> ``(N, ...) float32``, as the engine in Python answers.
     """
 
     artifact: Artifact
@@ -41,13 +42,12 @@ class Exam:
     portraits: Sequence[Portrait]
     feed: NDArray[Any]
     right: Mapping[str, NDArray[np.float32]]
-    engine: str
 
-    @property
-    def encoded(self) -> bytes:
-        """The feed for the way: as bytes where its numbers are pixel values, else as they are."""
-        pixels = self.feed.astype(np.uint8)
-        return (pixels if np.array_equal(pixels, self.feed) else self.feed).tobytes()
+    @cached_property
+    def sent(self) -> NDArray[Any]:
+        """The feed for the way: in bytes where its numbers are pixel values, else as it is."""
+        pixels = np.clip(self.feed, 0, 255).astype(np.uint8)
+        return pixels if np.array_equal(pixels, self.feed) else self.feed
 
     @property
     def outputs(self) -> dict[str, int]:
@@ -77,14 +77,25 @@ def set_exam(model: Path, *, pictures: int, engines: Path | None = None) -> Exam
     step = FEWEST // pictures
     portraits = bundled_portraits()[::step][:pictures]
     feed = to_tensor(inputs_for(contract, portraits), contract.input)
-    backend = open_backend(artifact)
-    answers = backend.run({contract.input.name: feed})
+    right = _answers(artifact, open_backend(artifact), feed)
+    return Exam(artifact, _read(model, artifact), installed, portraits, feed, right)
+
+
+def _answers(artifact: Artifact, backend: Backend, feed: NDArray[Any]) -> dict[str, NDArray[np.float32]]:
+    """What is right, by meaning; a file that answers nonsense here cannot be compared with anything."""
+    contract, answers = artifact.contract, backend.run({artifact.contract.input.name: feed})
     if missing := set(contract.outputs.values()) - answers.keys():
-        raise InvalidContract(f"{model}: gave {sorted(answers)}, but its contract also names {sorted(missing)}")
+        came = ", ".join(sorted(answers))
+        raise InvalidContract(f"{artifact.path}: gave {came}, but its contract also names {sorted(missing)}")
     right = {meaning: np.asarray(answers[name], np.float32) for meaning, name in contract.outputs.items()}
-    if not all(np.isfinite(values).all() for values in right.values()):
-        raise UnsupportedModel(f"{model}: NaN or infinity in its outputs on {backend.name}, so nothing can be compared")
-    return Exam(artifact, _read(model, artifact), installed, portraits, feed, right, backend.name)
+    for meaning, values in right.items():
+        if values.shape[:1] != feed.shape[:1]:
+            raise InvalidContract(
+                f"{artifact.path}: {meaning} {values.shape}, expected one for each of {len(feed)} pictures"
+            )
+        if not np.isfinite(values).all():
+            raise UnsupportedModel(f"{artifact.path}: NaN or infinity in its {meaning} on {backend.name}")
+    return right
 
 
 def _read(model: Path, artifact: Artifact) -> bytes:
@@ -92,6 +103,6 @@ def _read(model: Path, artifact: Artifact) -> bytes:
         content = model.read_bytes()
     except OSError as e:
         raise InvalidModel(f"{model}: cannot be read: {e.strerror or e}") from e
-    if len(content) != artifact.size_bytes:
+    if hashlib.sha256(content).hexdigest() != artifact.sha256:
         raise InvalidModel(f"{model}: changed while it was read; try again")
     return content

@@ -48,7 +48,7 @@ def make_site(desk: Desk) -> Site:
     answers[""] = answers.pop("index.html")
     for place, exam in enumerate(desk.exams):
         answers |= {f"engines/{name}": file for name, file in exam.installed.files.items()}
-        answers |= {f"models/{place}": exam.content, f"inputs/{place}": exam.encoded}
+        answers |= {f"models/{place}": exam.content, f"inputs/{place}": exam.sent.tobytes()}
     return Site(desk, answers, _headers(answers["runner.html"]), secrets.token_urlsafe(16))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import copy
+import dataclasses
 import json
 from collections.abc import Callable
 from typing import Any
@@ -45,8 +46,14 @@ def test_right_answers_pass_and_all_that_was_told_is_kept(desk: Desk, exam: Exam
 def test_the_right_answers_are_the_means_of_the_pictures(exam: Exam) -> None:
     means = exam.feed.astype(np.float64).mean(axis=(2, 3))
     np.testing.assert_allclose(exam.right["embedding"], means, rtol=1e-5)
-    assert len(exam.encoded) == exam.feed.size  # pixels travel as bytes
-    np.testing.assert_array_equal(np.frombuffer(exam.encoded, np.uint8).reshape(exam.feed.shape), exam.feed)
+    assert exam.sent.dtype == np.uint8  # pixels travel as bytes
+    np.testing.assert_array_equal(exam.sent, exam.feed)
+
+
+def test_numbers_that_are_no_pixels_travel_as_they_are(exam: Exam) -> None:
+    for feed in (exam.feed / 255, exam.feed - 256, exam.feed + 256):
+        other = dataclasses.replace(exam, feed=feed)
+        assert other.sent is other.feed
 
 
 @pytest.mark.parametrize("fault", ["turned", "nan", "zeros", "infinite", "other pictures"])

@@ -73,7 +73,7 @@ def test_the_page_and_all_that_it_needs_are_there(server: Serving, exam: Exam) -
     status, text, _ = ask(server, "GET", "task.json")
     (model,) = json.loads(text)["models"]
     assert ask(server, "GET", model["url"])[1] == exam.content == exam.artifact.path.read_bytes()
-    assert ask(server, "GET", model["inputs"])[1] == exam.encoded
+    assert ask(server, "GET", model["inputs"])[1] == exam.sent.tobytes()
     for name, file in exam.installed.files.items():
         assert ask(server, "GET", f"engines/{name}")[1] == file.read_bytes()
     assert ask(server, "HEAD", "")[:2] == (200, b"")
