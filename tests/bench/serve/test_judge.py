@@ -9,6 +9,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -70,6 +71,33 @@ def test_wrong_answers_are_found(desk: Desk, exam: Exam, fault: str, honest: Hon
     assert one.parity
     assert not one.parity.passed
     assert one.notes
+
+
+@pytest.mark.parametrize(
+    ("precision", "cosine", "passed"),
+    [
+        ("float32", 0.9999, False),
+        ("float16", 0.9995, True),
+        ("float16", 0.998, False),
+        ("int8", 0.995, True),
+        ("int8", 0.98, False),
+    ],
+)
+def test_the_tolerance_is_that_of_the_precision(
+    exam: Exam, precision: str, cosine: float, passed: bool, honest: Honest
+) -> None:
+    """Short vectors, and each turned by an angle towards one that is upright on it."""
+    contract = msgspec.structs.replace(exam.artifact.contract, precision=precision)
+    unit = exam.right["embedding"] / np.linalg.norm(exam.right["embedding"], axis=1, keepdims=True) * np.float32(0.1)
+    across = np.cross(unit, [1.0, 0.0, 0.0])
+    across *= np.linalg.norm(unit, axis=1, keepdims=True) / np.linalg.norm(across, axis=1, keepdims=True)
+    turned = unit * cosine + across * np.sqrt(1 - cosine**2)
+    artifact = dataclasses.replace(exam.artifact, contract=contract)
+    desk = Desk([dataclasses.replace(exam, artifact=artifact, right={"embedding": unit})])
+    (one,) = desk.take(body(with_output(honest(desk), turned))).measurements
+    assert one.parity
+    assert one.parity.value == pytest.approx(cosine, abs=1e-6)
+    assert one.parity.passed is passed
 
 
 def test_half_precision_may_be_posted_and_is_judged_as_the_file_is(desk: Desk, exam: Exam, honest: Honest) -> None:
