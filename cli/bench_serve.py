@@ -84,14 +84,16 @@ def serve(
         settings=settings,
         command=f"pocketface bench serve {names}",
     )
-    perfs = []
-    with serving(desk, address, port, secure) as running:
-        _invite(screen, running, secure)
-        for perf in _collected(screen, running, timeout):
-            perfs.append(perf)
-            _keep(perf, out if devices == 1 or not out else out / f"device-{len(perfs)}", as_json)
-    if as_json:
-        print_json(perfs)
+    perfs: list[Perf] = []
+    try:
+        with serving(desk, address, port, secure) as running:
+            _invite(screen, running, secure)
+            for perf in _collected(screen, running, timeout):
+                perfs.append(perf)
+                _keep(perf, out if devices == 1 or not out else out / f"device-{len(perfs)}", as_json)
+    finally:  # what came is told, even if it could not be written
+        if as_json:
+            print_json(perfs)
     if told := _complaint(perfs, devices, timeout):
         _say(screen, told)
         raise click.exceptions.Exit(1)

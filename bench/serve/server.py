@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import hmac
 import io
+import shutil
 import socket
-import ssl
 import sys
 import threading
 import time
@@ -29,10 +29,12 @@ from .desk import Desk, Refused
 from .site import KINDS, Body, Site, kind_of, make_site
 from .tls import Tls
 
-#: Seconds for a request to come in whole, and for an answer to go out.
+#: Seconds for a request to come in whole, and for an answer to go out; a body has longer, as over the worst network.
 REQUEST_S, ANSWER_S = 15.0, 300.0
+SLOWEST_BYTES_PER_S = 100_000
 #: Requests at the same time; further ones are cut off.
 MOST_AT_ONCE = 32
+LOCAL = {"127.0.0.1", "localhost", "[::1]"}
 
 
 @dataclass(frozen=True)
@@ -61,8 +63,10 @@ def serving(desk: Desk, address: str = "127.0.0.1", port: int = 0, tls: Tls | No
         tls: to speak https.
 
     Raises:
-        OutputError: the address is not this machine's, or the port is taken.
+        OutputError: the address is not one of this machine's, or the port is taken.
     """
+    if address in ("", "0.0.0.0", "::"):
+        raise OutputError(f"cannot listen at {address or 'no address'}: name the one address that devices are to use")
     site = make_site(desk)
     try:
         server = _Server(address, port, site, tls)
@@ -71,7 +75,7 @@ def serving(desk: Desk, address: str = "127.0.0.1", port: int = 0, tls: Tls | No
     thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
     thread.start()
     try:
-        yield Serving(f"{server.origin}/{site.secret}/", desk, len(server.hosts) > 1)
+        yield Serving(f"{server.origin}/{site.secret}/", desk, server.is_local)
     finally:
         server.shutdown()
         server.server_close()
@@ -89,10 +93,11 @@ class _Server(ThreadingHTTPServer):
         self._free = threading.BoundedSemaphore(MOST_AT_ONCE)
         self.port = int(self.server_address[1])
         shown = f"[{address}]" if family == socket.AF_INET6 else address
-        self.hosts = {f"{shown}:{self.port}".lower()}
-        if shown in ("127.0.0.1", "[::1]", "localhost"):
-            self.hosts |= {f"{name}:{self.port}" for name in ("127.0.0.1", "localhost", "[::1]")}
-        self.scheme = "https" if tls else "http"
+        self.scheme, self.is_local = "https" if tls else "http", shown in LOCAL
+        names = LOCAL if self.is_local else {shown.lower()}
+        self.hosts = {f"{name}:{self.port}" for name in names}
+        if self.port == (443 if tls else 80):  # which browsers leave out
+            self.hosts |= names
         self.origin = f"{self.scheme}://{shown}:{self.port}"
 
     def server_bind(self) -> None:
@@ -125,7 +130,7 @@ class _Server(ThreadingHTTPServer):
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A connection that breaks off is none of ours; anything else is a bug, and shown."""
-        if not isinstance(sys.exc_info()[1], OSError | ssl.SSLError):
+        if not isinstance(sys.exc_info()[1], OSError):
             super().handle_error(request, client_address)
 
 
@@ -134,6 +139,10 @@ class _Deadline(io.RawIOBase):
 
     def __init__(self, connection: socket.socket, seconds: float) -> None:
         self._connection, self._end = connection, time.monotonic() + seconds
+
+    def extend(self, seconds: float) -> None:
+        """Allow more time."""
+        self._end += seconds
 
     def readable(self) -> bool:
         return True
@@ -156,7 +165,8 @@ class _Handler(BaseHTTPRequestHandler):
     def setup(self) -> None:
         super().setup()
         self.rfile.close()
-        self.rfile = io.BufferedReader(_Deadline(self.connection, REQUEST_S))
+        self._deadline = _Deadline(self.connection, REQUEST_S)
+        self.rfile = io.BufferedReader(self._deadline)
 
     def do_GET(self) -> None:
         try:
@@ -207,10 +217,11 @@ class _Handler(BaseHTTPRequestHandler):
             raise Refused(411, "a report must say its length")
         if len(length) > 12 or int(length) > largest:
             raise Refused(413, f"{length[:20]} bytes; a report has at most {largest}")
+        self._deadline.extend(int(length) / SLOWEST_BYTES_PER_S)
         try:
             body = self.rfile.read(int(length))
         except TimeoutError as e:
-            raise Refused(408, f"the report did not come within {REQUEST_S:g} s") from e
+            raise Refused(408, "the report did not come in time") from e
         if len(body) != int(length):
             raise Refused(400, f"the body ended after {len(body)} of {length} bytes")
         return body
@@ -241,11 +252,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(body)
         else:
             with body.open("rb") as stream:
-                self.copyfile(stream)
-
-    def copyfile(self, stream: io.BufferedReader) -> None:
-        while block := stream.read(1 << 20):
-            self.wfile.write(block)
+                shutil.copyfileobj(stream, self.wfile, 1 << 20)
 
     def log_message(self, format: str, *args: object) -> None:
         """Nothing: paths hold the secret."""

@@ -123,6 +123,16 @@ def test_nobody_comes(folder: Path) -> None:
     assert not (folder / "out").exists()
 
 
+def test_what_cannot_be_written_is_told_all_the_same(folder: Path) -> None:
+    (folder / "out").write_text("a file in the way")
+    with running(folder) as (process, url):
+        post(url, report(url, False))
+        out, err = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "cannot write to out" in err
+    assert json.loads(out)[0]["device"]["name"] == "a <b>phone</b>"
+
+
 def test_several_devices_have_a_folder_each(folder: Path) -> None:
     with running(folder, "--devices", "2") as (process, url):
         for _ in range(2):

@@ -281,6 +281,12 @@ def test_an_address_that_is_not_ours_is_named(desk: Desk) -> None:
         pass
 
 
+@pytest.mark.parametrize("address", ["", "0.0.0.0", "::"])
+def test_all_addresses_at_once_are_refused(desk: Desk, address: str) -> None:
+    with pytest.raises(OutputError, match="the one address that devices are to use"), serving(desk, address):
+        pass
+
+
 def test_a_port_that_is_taken_is_named(desk: Desk, server: Serving) -> None:
     port = urlsplit(server.url).port or 0
     with pytest.raises(OutputError, match=f"port {port}"), serving(desk, port=port):
