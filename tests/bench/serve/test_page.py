@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import pytest
 
 from pocketface.bench.serve import engines
 from pocketface.bench.serve import server as serving_module
+from pocketface.bench.serve.address import qr_code
 from pocketface.bench.serve.judge import settled
 from pocketface.cli import bench_serve
 from pocketface.errors import UnsupportedModel
@@ -93,3 +95,28 @@ def test_a_package_without_its_files_is_refused(tmp_path: Path) -> None:
     (tmp_path / "onnxruntime-web" / "package.json").write_text('{"version": "1.0.0"}')
     with pytest.raises(UnsupportedModel, match=r"onnxruntime-web 1\.0\.0 has no .*ort\.wasm\.min\.mjs"):
         engines.find_engine("onnx", tmp_path)
+
+
+def test_serving_needs_no_torch() -> None:
+    code = """
+import sys
+for name in ("torch", "onnx", "segno", "cryptography", "jinja2"):
+    sys.modules[name] = None
+from pocketface.bench.serve import address, desk, exam, judge, server, table, tls
+assert address.qr_code("http://x") is None
+try:
+    tls.self_signed("127.0.0.1")
+except Exception as error:
+    print(error)
+"""
+    done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip().endswith("pip install 'pocketface[serve]'")
+
+
+def test_the_code_is_that_of_the_address() -> None:
+    segno = pytest.importorskip("segno")
+    url = "http://192.0.2.1:8000/abcdefghijklmnop/"
+    lines = (qr_code(url) or "").splitlines()
+    side = segno.make(url, micro=False, error="l").symbol_size(border=4)[0]
+    assert side == len(lines[0]) == 2 * len([line for line in lines if line]) - side % 2
