@@ -12,10 +12,10 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3; do \
 	  "$$p" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13))' 2>/dev/null && echo $$p && break; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-slow lint format golden bench wheel clean distclean
+.PHONY: help install demo test test-slow test-browsers lint format golden bench wheel clean distclean
 
 help: ## list what can be made
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
 
 install: $(VENV)/installed ## make .venv and install the pinned versions into it (about 2.4 GB, once)
 
@@ -27,6 +27,9 @@ test: lint ## all checks: style, types, tests
 
 test-slow: install ## the tests that take minutes
 	$(PY) -m pytest -m slow
+
+test-browsers: install ## the page of `bench serve` in the Chromium and Firefox that are installed
+	$(PY) -m pytest -m slow tests/bench/serve
 
 lint: install ## style and types only
 	$(PY) -m ruff check .

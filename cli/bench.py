@@ -9,10 +9,12 @@ from .bench_compare import compare
 from .bench_host import host
 from .bench_report import report
 from .bench_self import bench_self
+from .bench_serve import serve
 
 #: In the order of `--help`; a place is one file and one entry here.
 PLACES: tuple[click.Command, ...] = (
     host,
+    serve,
     adb,
     report,
     compare,

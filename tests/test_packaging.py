@@ -134,6 +134,7 @@ def test_the_wheel_holds_the_package_and_nothing_else(archives: tuple[Path, Path
     assert {name for name in inside if not name.endswith(".py")} == {
         "py.typed",
         "report.html.j2",
+        *(path.relative_to(ROOT).as_posix() for path in (ROOT / "bench" / "serve" / "page").iterdir()),
         "evaluate/faces/landmarks.json",
         *(f"evaluate/people/person_{who}_{i}.jpg" for who in "abcde" for i in (1, 2, 3)),
         "weights/manifest.json",
