@@ -1,30 +1,27 @@
-// Bundle the tests for Node into dist-test/ and run them: `npm test`, or `npm test -- e2e` for one by its name.
+// Bundle tests into dist-test/ and run them: `node scripts/test.mjs node browser`, or `models` with MODELS=FOLDER.
 
 import { spawnSync } from "node:child_process";
 import { readdirSync, rmSync } from "node:fs";
-import { basename } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
-const wanted = process.argv.slice(2);
-const names = readdirSync(`${root}test`).filter((name) => name.endsWith(".test.ts"));
-const chosen = names.filter((name) => !wanted.length || wanted.includes(basename(name, ".test.ts")));
-if (!chosen.length) {
-  console.error(`no test ${wanted.join(", ")}; there are ${names.map((name) => basename(name, ".test.ts")).join(", ")}`);
-  process.exit(1);
-}
-rmSync(`${root}dist-test`, { recursive: true, force: true });
-await build({
-  entryPoints: chosen.map((name) => `${root}test/${name}`),
-  outdir: `${root}dist-test`,
-  outExtension: { ".js": ".mjs" },
-  bundle: true,
-  packages: "external",
-  platform: "node",
-  format: "esm",
-  target: "node20",
+const kinds = process.argv.slice(2);
+const out = `${root}dist-test`;
+const shared = { bundle: true, outdir: out, entryNames: "[name]", format: "esm", sourcemap: "inline" };
+
+rmSync(out, { recursive: true, force: true });
+const tests = kinds.flatMap((kind) => {
+  const names = readdirSync(`${root}test/${kind}`).filter((name) => name.endsWith(".test.ts"));
+  return names.map((name) => ({ out: `${kind}.${name.slice(0, -3)}`, in: `${root}test/${kind}/${name}` }));
 });
-const files = chosen.map((name) => `${root}dist-test/${name.replace(".ts", ".mjs")}`);
-const { status } = spawnSync(process.execPath, ["--test", "--test-reporter=dot", ...files], { stdio: "inherit" });
+const node = { packages: "external", platform: "node", target: "node20", outExtension: { ".js": ".mjs" } };
+await build({ ...shared, ...node, entryPoints: tests });
+if (kinds.some((kind) => kind !== "node")) {
+  const conditions = ["onnxruntime-web-use-extern-wasm"]; // the wasm is served beside the page, never bundled
+  await build({ ...shared, entryPoints: [`${root}test/browser/page.ts`], platform: "browser", target: "es2022", conditions });
+}
+const files = tests.map((test) => `${out}/${test.out}.mjs`);
+const reporter = kinds.includes("models") ? "spec" : "dot"; // those say how near they came
+const { status } = spawnSync(process.execPath, ["--test", `--test-reporter=${reporter}`, ...files], { stdio: "inherit" });
 process.exit(status ?? 1);

@@ -54,7 +54,7 @@ export function tuple<const C extends readonly Check<unknown>[]>(...checks: C): 
   return (value, at) => {
     const items = array(value, at);
     if (items.length !== checks.length) {
-      throw new SchemaError(`Expected \`array\` of length ${checks.length}, got ${items.length}${where(at)}`);
+      throw new SchemaError(`Expected \`array\` of length ${checks.length}${where(at)}`);
     }
     return checks.map((check, i) => check(items[i], `${at}[${i}]`)) as { [I in keyof C]: Checked<C[I]> };
   };

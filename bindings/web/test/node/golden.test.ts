@@ -3,10 +3,10 @@
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { describe, test } from "node:test";
-import { mutants } from "./golden/mutants.js";
-import { OPERATIONS } from "./golden/operations.js";
-import { readVectors, runGolden } from "./golden/runner.js";
-import { GOLDEN } from "./paths.js";
+import { mutants } from "../golden/mutants.js";
+import { OPERATIONS } from "../golden/operations.js";
+import { readVectors, runGolden } from "../golden/runner.js";
+import { GOLDEN } from "../paths.js";
 
 const vectors = await readVectors((path) => readFile(new URL(path, GOLDEN)));
 
