@@ -28,9 +28,9 @@ async function judge(): Promise<void> {
   if (refusal) return say("none", "Not compared", `The ${a.refusal ? "first" : "second"} face is ${refusal}.`);
   try {
     const decision = analyzer.decide(a.face, b.face);
-    const [word, ...rest] = String(decision).split(": ");
-    if (!decision.calibrated) return say("none", `Cosine ${decision.cosine.toFixed(2)}`, `${sentence(String(decision))}.`);
-    say(decision.far === null ? "no" : "yes", sentence(word!), rest.join(": "));
+    const state = !decision.calibrated ? "none" : decision.far === null ? "no" : "yes";
+    const [word, rest] = halves(String(decision), decision.calibrated ? ": " : "; ");
+    say(state, sentence(word), sentence(rest));
   } catch (error) {
     say("none", "Cannot be compared", error instanceof Error ? error.message : String(error));
   }
@@ -78,8 +78,14 @@ async function reopen(): Promise<void> {
 
 function tell(text: string, bad = false): void {
   const status = find("#status");
+  document.body.toggleAttribute("data-ready", text.startsWith("Ready"));
   status.toggleAttribute("data-bad", bad);
   status.textContent = text;
+}
+
+function halves(text: string, mark: string): [string, string] {
+  const at = text.indexOf(mark);
+  return [text.slice(0, at), text.slice(at + mark.length)];
 }
 
 function sentence(text: string): string {

@@ -195,5 +195,5 @@ function fact(name: string, value: string): HTMLElement {
 }
 
 function degrees(angle: number | undefined): string {
-  return angle === undefined ? "–" : `${angle.toFixed(0)}°`;
+  return angle === undefined ? "–" : `${Math.round(angle) || 0}°`; // no "-0"
 }

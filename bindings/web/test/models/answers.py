@@ -3,19 +3,23 @@
     python -P bindings/web/test/models/answers.py MODELS
 
 MODELS is a folder with exports of a detector and a recogniser (`pocketface export mos_xs facelivtv2_xs_ri`), each as
-ONNX and as TFLite. Written into it: answers.json, and the pictures as PNG that needs no decoder.
+ONNX and as TFLite. Written into it: answers.json, the pictures as PNG that needs no decoder, and in calibrated/ the
+ONNX recogniser with thresholds. Those are made up, to see that the page obeys them; they say nothing of the model.
 """
 
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from pocketface.artifact import atomic, load_artifact
-from pocketface.contract import ModelContract
+import msgspec
+
+from pocketface.artifact import atomic, load_artifact, replace_contract
+from pocketface.contract import Calibration, ModelContract, Recognition, Threshold
 from pocketface.errors import InvalidContract
 from pocketface.evaluate.golden.pictures import encode_png
 from pocketface.runtime.analyzer import Face, FaceAnalyzer
@@ -43,8 +47,32 @@ def main(folder: Path) -> None:
         temporary.mkdir()
         for name, picture in pictures.items():
             (temporary / f"{name}.png").write_bytes(encode_png(picture))
+    calibrate(folder / answers["engines"]["onnx"]["embedder"], folder / "calibrated")
     with atomic(folder / "answers.json") as temporary:
         temporary.write_text(json.dumps(answers))
+
+
+def calibrate(model: Path, folder: Path) -> None:
+    """A copy of the model whose contract has thresholds."""
+    folder.mkdir(exist_ok=True)
+    artifact = load_artifact(shutil.copy(model, folder))
+    task = artifact.contract.task
+    assert isinstance(task, Recognition)
+    thresholds = tuple(
+        Threshold(far=far, score=score, score_interval=(score, score), tar=1.0)
+        for far, score in ((1e-2, 0.3125), (1e-3, 0.4375))
+    )
+    calibration = Calibration(
+        thresholds=thresholds,
+        data="made up for a test",
+        data_fingerprint="0" * 64,
+        genuine=1,
+        impostors=1,
+        identities=0,
+        backend="onnxruntime",
+    )
+    task = msgspec.structs.replace(task, calibration=calibration)
+    replace_contract(artifact, msgspec.structs.replace(artifact.contract, task=task))
 
 
 def told(face: Face) -> dict[str, Any]:

@@ -65,7 +65,9 @@ async function show(page: Page, pane: "a" | "b", name: string): Promise<void> {
 
 const word = (page: Page) => page.textContent("#verdict .word");
 const reason = (page: Page) => page.textContent("#verdict .reason");
-const shoot = async (page: Page, name: string) => SHOTS && page.screenshot({ path: join(SHOTS, `${name}.png`), fullPage: true });
+const shoot = async (page: Page, name: string, fullPage = true) => {
+  if (SHOTS) await page.screenshot({ path: join(SHOTS, `${name}.png`), fullPage });
+};
 
 describe("the demo page", () => {
   test("compares two pictures, and the gate refuses", async () => {
@@ -77,13 +79,27 @@ describe("the demo page", () => {
     const same = await verdict(page);
     await shoot(page, "web-desktop");
     await show(page, "b", "b_1");
-    await page.waitForFunction((before) => document.querySelector("#verdict .reason")?.textContent !== before, same.reason);
+    await page.waitForFunction((before) => document.querySelector("#verdict .word")?.textContent !== `Cosine ${before}`, same.toFixed(2));
     const other = await verdict(page);
-    assert.ok(same.cosine > other.cosine + 0.3, `${same.cosine} of one person, ${other.cosine} of two`);
+    assert.ok(same > other + 0.3, `${same} of one person, ${other} of two`);
     await page.fill("#side", "400");
     await page.waitForFunction(() => document.querySelector("#verdict .word")?.textContent === "Not compared");
     assert.match((await reason(page)) ?? "", /^The first face is too small: \d+\.\d px, expected at least 400 px\.$/);
     await shoot(page, "web-refused");
+    await page.context().close();
+  });
+
+  test("decides by the thresholds of a calibrated file", async () => {
+    const page = await visit(DESKTOP);
+    await page.setInputFiles("#files", fileURLToPath(new URL("calibrated/facelivtv2_xs_ri_112_fp32.onnx", MODELS)));
+    await show(page, "a", "a_1");
+    for (const [name, state, text] of [["a_3", "yes", "Same person at FAR 1e-3"], ["b_1", "no", "Not the same person"]] as const) { // prettier-ignore
+      await show(page, "b", name);
+      await page.waitForSelector(`#verdict[data-state=${state}]`);
+      assert.equal(await word(page), text);
+      assert.match((await reason(page)) ?? "", state === "yes" ? /^Cosine 0\.\d{4} >= 0\.4375$/ : /^Cosine 0\.\d{4} < 0\.3125, at FAR 1e-2$/);
+      await shoot(page, `web-${state}`);
+    }
     await page.context().close();
   });
 
@@ -95,8 +111,9 @@ describe("the demo page", () => {
     await page.waitForFunction(() => document.querySelector("#verdict .word")?.textContent !== "Show two faces");
     await page.click("[data-pane=a] .camera");
     assert.equal(await page.textContent("[data-pane=a] .camera"), "Camera");
-    assert.ok((await verdict(page)).cosine > 0.4);
-    await shoot(page, "web-phone");
+    assert.ok((await verdict(page)) > 0.4);
+    await page.evaluate(() => document.querySelector("main")?.scrollIntoView());
+    await shoot(page, "web-phone", false);
     await page.context().close();
   });
 
@@ -132,7 +149,7 @@ describe("the demo page", () => {
   test("nothing failed unseen, and nobody else was asked for anything", () => assert.deepEqual(faults, []));
 });
 
-async function verdict(page: Page): Promise<{ cosine: number; reason: string }> {
-  const text = `${await word(page)} ${await reason(page)}`;
-  return { cosine: Number(/cosine (-?\d\.\d+)/i.exec(text)?.[1] ?? NaN), reason: (await reason(page)) ?? "" };
+/** The cosine that a file without thresholds leads to. */
+async function verdict(page: Page): Promise<number> {
+  return Number(/^Cosine (-?\d\.\d\d)$/.exec((await word(page)) ?? "")?.[1] ?? NaN);
 }
