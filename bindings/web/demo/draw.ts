@@ -19,7 +19,13 @@ export interface Shown {
  * @param chosen which face is to stand out.
  * @param mirrored as in a mirror, which people expect of their own camera.
  */
-export function drawScene(canvas: HTMLCanvasElement, picture: Picture, shown: readonly Shown[], chosen: number, mirrored: boolean): void {
+export function drawScene(
+  canvas: HTMLCanvasElement,
+  picture: Picture,
+  shown: readonly Shown[],
+  chosen: number,
+  mirrored: boolean,
+): void {
   const scale = Math.min(1, LONGEST / Math.max(picture.width, picture.height));
   canvas.width = Math.round(picture.width * scale);
   canvas.height = Math.round(picture.height * scale);
@@ -29,7 +35,9 @@ export function drawScene(canvas: HTMLCanvasElement, picture: Picture, shown: re
   context.drawImage(surfaceOf(picture), 0, 0);
   context.translate(0.5, 0.5); // (0, 0) is the centre of the first pixel
   const line = Math.max(canvas.width, canvas.height) / 220 / scale;
-  shown.forEach(({ face, refusal }, i) => drawFace(context, face, refusal ? BAD : GOOD, !!refusal, i === chosen ? line * 1.6 : line));
+  shown.forEach(({ face, refusal }, i) =>
+    drawFace(context, face, refusal ? BAD : GOOD, !!refusal, i === chosen ? line * 1.6 : line),
+  );
 }
 
 /** Draw a crop to fill a small canvas; clear it where there is none. */
@@ -41,7 +49,10 @@ export function drawCrop(canvas: HTMLCanvasElement, crop: Picture | null): void 
 
 function drawFace(context: CanvasRenderingContext2D, face: Face, color: string, dashed: boolean, line: number): void {
   const [x1, y1, x2, y2] = face.box;
-  for (const [style, width] of [[SHADE, line * 2], [color, line]] as const) { // prettier-ignore
+  for (const [style, width] of [
+    [SHADE, line * 2],
+    [color, line],
+  ] as const) {
     context.strokeStyle = style;
     context.lineWidth = width;
     context.setLineDash(dashed ? [4 * line, 3 * line] : []);

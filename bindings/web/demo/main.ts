@@ -6,13 +6,20 @@ import { type Choice, local, openBoth, served, type Task } from "./models.js";
 import { type Page, Pane } from "./pane.js";
 
 const find = <T extends HTMLElement>(selector: string) => document.querySelector<T>(selector)!;
-const selects = { detection: find<HTMLSelectElement>("#detection"), recognition: find<HTMLSelectElement>("#recognition") };
+const selects = {
+  detection: find<HTMLSelectElement>("#detection"),
+  recognition: find<HTMLSelectElement>("#recognition"),
+};
 const choices: Record<Task, Choice[]> = { detection: [], recognition: [] };
 let opened: Promise<FaceAnalyzer> | null = null;
 
 const page: Page = {
   analyzer: () => opened ?? Promise.reject(new Error("no models yet: open a detector and a recogniser above")),
-  gate: () => new Gate({ quality: find<HTMLInputElement>("#quality").valueAsNumber, sidePx: find<HTMLInputElement>("#side").valueAsNumber }),
+  gate: () =>
+    new Gate({
+      quality: find<HTMLInputElement>("#quality").valueAsNumber,
+      sidePx: find<HTMLInputElement>("#side").valueAsNumber,
+    }),
   changed: () => void judge(),
 };
 const panes = [...document.querySelectorAll<HTMLElement>(".pane")].map((root) => new Pane(root, page));
@@ -22,7 +29,9 @@ async function judge(): Promise<void> {
   const [a, b] = panes.map((pane) => pane.chosen);
   const analyzer = await opened?.catch(() => null);
   const crops = document.querySelectorAll<HTMLCanvasElement>(".pair canvas");
-  [a, b].forEach((side, i) => drawCrop(crops[i]!, side && analyzer ? analyzer.embedder.align(side.picture, side.face.landmarks) : null));
+  [a, b].forEach((side, i) =>
+    drawCrop(crops[i]!, side && analyzer ? analyzer.embedder.align(side.picture, side.face.landmarks) : null),
+  );
   if (!analyzer || !a || !b) return say("none", "Show two faces", "One on each side, from a file or the camera.");
   const refusal = a.refusal ?? b.refusal;
   if (refusal) return say("none", "Not compared", `The ${a.refusal ? "first" : "second"} face is ${refusal}.`);
@@ -56,7 +65,10 @@ function offer(added: readonly Choice[]): void {
 }
 
 async function reopen(): Promise<void> {
-  const [detection, recognition] = [choices.detection[selects.detection.selectedIndex], choices.recognition[selects.recognition.selectedIndex]];
+  const [detection, recognition] = [
+    choices.detection[selects.detection.selectedIndex],
+    choices.recognition[selects.recognition.selectedIndex],
+  ];
   if (!detection || !recognition) {
     const lacks = detection ? "A recogniser is" : recognition ? "A detector is" : "Models are";
     return tell(`${lacks} missing: open model files that pocketface exported, .onnx or .tflite.`);
@@ -104,4 +116,7 @@ find("#files").addEventListener("change", (event) => {
   local((event.target as HTMLInputElement).files ?? []).then(offer, (error: Error) => tell(error.message, true));
 });
 document.addEventListener("visibilitychange", () => document.hidden && panes.forEach((pane) => pane.stop()));
-served().then((found) => offer(found.reverse()), () => offer([])); // prettier-ignore
+served().then(
+  (found) => offer(found.reverse()),
+  () => offer([]),
+);

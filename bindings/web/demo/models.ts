@@ -1,6 +1,15 @@
 /** Models: which there are, and how they are opened. */
 
-import { type Artifact, Detector, Embedder, type Engine, FaceAnalyzer, litertEngine, loadArtifact, ortEngine } from "../src/index.js";
+import {
+  type Artifact,
+  Detector,
+  Embedder,
+  type Engine,
+  FaceAnalyzer,
+  litertEngine,
+  loadArtifact,
+  ortEngine,
+} from "../src/index.js";
 
 /** What a model can be chosen for. */
 export type Task = "detection" | "recognition";
@@ -22,8 +31,14 @@ export async function served(): Promise<Choice[]> {
 
 /** Models from the visitor's own files. */
 export async function local(files: Iterable<File>): Promise<Choice[]> {
-  const artifacts = await Promise.all(Array.from(files, async (file) => loadArtifact(await file.arrayBuffer(), file.name)));
-  return artifacts.map((artifact) => ({ label: artifact.name, task: artifact.contract.task.type, load: async () => artifact }));
+  const artifacts = await Promise.all(
+    Array.from(files, async (file) => loadArtifact(await file.arrayBuffer(), file.name)),
+  );
+  return artifacts.map((artifact) => ({
+    label: artifact.name,
+    task: artifact.contract.task.type,
+    load: async () => artifact,
+  }));
 }
 
 async function download(name: string): Promise<Artifact> {

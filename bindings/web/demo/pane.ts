@@ -20,13 +20,18 @@ export class Pane {
   private readonly list: HTMLElement;
   private readonly camera: HTMLButtonElement;
 
-  constructor(private readonly root: HTMLElement, private readonly page: Page) { // prettier-ignore
+  constructor(
+    private readonly root: HTMLElement,
+    private readonly page: Page,
+  ) {
     const template = document.querySelector<HTMLTemplateElement>("#pane")!;
     root.append(template.content.cloneNode(true));
     this.canvas = this.part("canvas");
     this.list = this.part(".faces");
     this.camera = this.part("button.camera");
-    this.part<HTMLInputElement>("input").addEventListener("change", (event) => this.take((event.target as HTMLInputElement).files));
+    this.part<HTMLInputElement>("input").addEventListener("change", (event) =>
+      this.take((event.target as HTMLInputElement).files),
+    );
     this.camera.addEventListener("click", () => (this.live ? this.stop() : void this.run()));
     this.canvas.addEventListener("click", (event) => this.pick(event));
     this.acceptDrops(this.part(".stage"));
@@ -42,7 +47,12 @@ export class Pane {
   async refresh(anew: boolean): Promise<void> {
     if (!this.picture || this.live) return;
     if (anew) await this.guarded(() => this.analyze(this.picture!, false));
-    else this.show(this.picture, this.shown.map(({ face }) => face), false); // prettier-ignore
+    else
+      this.show(
+        this.picture,
+        this.shown.map(({ face }) => face),
+        false,
+      );
   }
 
   /** Let the camera go. */
@@ -98,7 +108,10 @@ export class Pane {
     if (!this.picture) return;
     drawScene(this.canvas, this.picture, this.shown, this.index, this.root.dataset["mirrored"] === "true");
     const count = this.shown.length;
-    this.canvas.setAttribute("aria-label", count === 1 ? "A picture with one face" : `A picture with ${count || "no"} faces`);
+    this.canvas.setAttribute(
+      "aria-label",
+      count === 1 ? "A picture with one face" : `A picture with ${count || "no"} faces`,
+    );
     this.list.replaceChildren(...this.shown.map((shown, i) => this.card(shown, i)));
     if (!count) this.list.replaceChildren(element("li", "No face found"));
   }
@@ -135,7 +148,8 @@ export class Pane {
 
   private pick(event: MouseEvent): void {
     const point = this.toPicture(event);
-    const inside = ({ face: { box } }: Shown) => point.x >= box[0] && point.x <= box[2] && point.y >= box[1] && point.y <= box[3];
+    const inside = ({ face: { box } }: Shown) =>
+      point.x >= box[0] && point.x <= box[2] && point.y >= box[1] && point.y <= box[3];
     const i = this.shown.findIndex(inside);
     if (i >= 0) this.choose(i);
   }

@@ -22,14 +22,20 @@ export async function buildDemo() {
     conditions: ["onnxruntime-web-use-extern-wasm"],
   });
   for (const name of ["index.html", "style.css", "icon.svg"]) cpSync(`${root}demo/${name}`, out + name);
-  return { "/": out, "/ort/": `${root}node_modules/onnxruntime-web/dist/`, "/litert/": `${root}node_modules/@litertjs/core/wasm/` };
+  return {
+    "/": out,
+    "/ort/": `${root}node_modules/onnxruntime-web/dist/`,
+    "/litert/": `${root}node_modules/@litertjs/core/wasm/`,
+  };
 }
 
 /** Name and task of the models in a folder; a file that is no sound model is named on stderr and left out. */
 export async function listModels(folder) {
   const { loadArtifact } = await import("../dist/index.js");
   const found = [];
-  for (const name of readdirSync(folder).filter((one) => /\.(onnx|tflite)$/.test(one)).sort()) { // prettier-ignore
+  for (const name of readdirSync(folder)
+    .filter((one) => /\.(onnx|tflite)$/.test(one))
+    .sort()) {
     try {
       const { contract } = await loadArtifact(readFileSync(`${folder}/${name}`), name);
       found.push({ name, task: contract.task.type });

@@ -5,15 +5,23 @@ import { createServer } from "node:http";
 import { extname, join, normalize, sep } from "node:path";
 
 const TYPES = {
-  ".css": "text/css", ".html": "text/html; charset=utf-8", ".jpg": "image/jpeg", ".js": "text/javascript",
-  ".json": "application/json", ".mjs": "text/javascript", ".png": "image/png", ".svg": "image/svg+xml", ".wasm": "application/wasm",
-}; // prettier-ignore
+  ".css": "text/css",
+  ".html": "text/html; charset=utf-8",
+  ".jpg": "image/jpeg",
+  ".js": "text/javascript",
+  ".json": "application/json",
+  ".mjs": "text/javascript",
+  ".png": "image/png",
+  ".svg": "image/svg+xml",
+  ".wasm": "application/wasm",
+};
 
 // Pages may load what is served here and nothing else. Isolation lets the engines use threads.
 const HEADERS = {
   "Cache-Control": "no-cache",
   "Content-Security-Policy":
-    "default-src 'self'; script-src 'self' 'wasm-unsafe-eval' blob:; worker-src 'self' blob:; img-src 'self' blob: data:; media-src 'self' blob:",
+    "default-src 'self'; script-src 'self' 'wasm-unsafe-eval' blob:; worker-src 'self' blob:; " +
+    "img-src 'self' blob: data:; media-src 'self' blob:",
   "Cross-Origin-Embedder-Policy": "require-corp",
   "Cross-Origin-Opener-Policy": "same-origin",
   "X-Content-Type-Options": "nosniff",
@@ -28,7 +36,9 @@ function locate(mounts, url) {
     return null;
   }
   if (path.endsWith("/")) path += "index.html";
-  const prefix = Object.keys(mounts).filter((one) => path.startsWith(one)).sort((a, b) => b.length - a.length)[0]; // prettier-ignore
+  const prefix = Object.keys(mounts)
+    .filter((one) => path.startsWith(one))
+    .sort((a, b) => b.length - a.length)[0];
   if (prefix === undefined || path.includes("\0")) return null;
   const folder = normalize(mounts[prefix] + sep);
   const file = join(folder, path.slice(prefix.length));
@@ -58,7 +68,10 @@ export function serve(mounts, { made = {}, port = 0, host = "127.0.0.1" } = {}) 
     const type = TYPES[extname(file)] ?? "application/octet-stream";
     response.writeHead(200, { ...HEADERS, "Content-Type": type, "Content-Length": found.size });
     if (request.method === "HEAD") response.end();
-    else createReadStream(file).on("error", () => response.destroy()).pipe(response); // prettier-ignore
+    else
+      createReadStream(file)
+        .on("error", () => response.destroy())
+        .pipe(response);
   });
   return new Promise((resolve, reject) => {
     server.once("error", reject);

@@ -19,9 +19,17 @@ const node = { packages: "external", platform: "node", target: "node20", outExte
 await build({ ...shared, ...node, entryPoints: tests });
 if (kinds.some((kind) => kind !== "node")) {
   const conditions = ["onnxruntime-web-use-extern-wasm"]; // the wasm is served beside the page, never bundled
-  await build({ ...shared, entryPoints: [`${root}test/browser/page.ts`], platform: "browser", target: "es2022", conditions });
+  await build({
+    ...shared,
+    entryPoints: [`${root}test/browser/page.ts`],
+    platform: "browser",
+    target: "es2022",
+    conditions,
+  });
 }
 const files = tests.map((test) => `${out}/${test.out}.mjs`);
 const reporter = kinds.includes("models") ? "spec" : "dot"; // those say how near they came
-const { status } = spawnSync(process.execPath, ["--test", `--test-reporter=${reporter}`, ...files], { stdio: "inherit" });
+const { status } = spawnSync(process.execPath, ["--test", `--test-reporter=${reporter}`, ...files], {
+  stdio: "inherit",
+});
 process.exit(status ?? 1);

@@ -41,7 +41,12 @@ export function estimateSimilarity(source: readonly Point[], target: readonly Po
  * @param size of the crop.
  * @throws InvalidImage, InvalidGeometry: see `estimateSimilarity`.
  */
-export function alignFace(picture: Picture, landmarks: readonly Point[], template: readonly Point[], size: Size): Picture {
+export function alignFace(
+  picture: Picture,
+  landmarks: readonly Point[],
+  template: readonly Point[],
+  size: Size,
+): Picture {
   const { width, height } = checkPicture(picture);
   const crop = blank(checkSize(size));
   const [A, B, X0, Y0] = inverse(...fit(checkPoints(landmarks, "landmarks"), checkPoints(template, "template")));
@@ -68,7 +73,7 @@ function inverse(a: number, b: number, tx: number, ty: number): [number, number,
   return [A!, B!, X0!, Y0!];
 }
 
-/** The greatest k with (65536 k)² <= square, limited to 1..256. The root only guesses: it may be off in the last bit. */
+/** The greatest k with (65536 k)² <= square, limited to 1..256. The root only guesses: its last bit may be off. */
 function boxSide(square: number): number {
   let k = Math.min(Math.max(Math.floor(Math.sqrt(square) / ONE), 1), MAX_BOX);
   while (k > 1 && (ONE * k) ** 2 > square) k--;
@@ -76,7 +81,7 @@ function boxSide(square: number): number {
   return k;
 }
 
-/** First and one past the last of `length` pixels that are blended anywhere in the crop. A linear map ends in corners. */
+/** First and one past the last of `length` pixels that the crop blends. A linear map has its ends in the corners. */
 function reach(position: (u: number, v: number) => number, crop: Picture, length: number): [number, number] {
   const [u, v] = [crop.width - 1, crop.height - 1];
   const ends = [position(0, 0), position(u, 0), position(0, v), position(u, v)];

@@ -7,12 +7,25 @@
 
 import { InvalidContract, reason } from "./errors.js";
 import {
-  type Checked, flag, list, number, oneOf, optional, record, SchemaError, struct, tagOf, text, tuple, where, whole,
-} from "./schema.js"; // prettier-ignore
+  type Checked,
+  flag,
+  list,
+  number,
+  oneOf,
+  optional,
+  record,
+  SchemaError,
+  struct,
+  tagOf,
+  text,
+  tuple,
+  where,
+  whole,
+} from "./schema.js";
 
 const SCHEMA_VERSION = 1;
 
-/** Where ArcFace-style recognisers expect the five landmarks in a 112 x 112 crop. Source: InsightFace, `face_align.py`. */
+/** Where recognisers expect the five landmarks in a 112 x 112 crop. Source: InsightFace, `face_align.py`. */
 export const ARCFACE_TEMPLATE = [
   [38.2946, 51.6963],
   [73.5318, 51.5014],
@@ -171,7 +184,9 @@ function checkInput(value: unknown, at: string): InputSpec {
     throw new SchemaError(`mean must be finite and std positive, got std (${spec.std.join(", ")})${where(at)}`);
   }
   if (spec.size_step && (spec.height % spec.size_step || spec.width % spec.size_step)) {
-    throw new SchemaError(`${spec.height} x ${spec.width} is not a multiple of size_step ${spec.size_step}${where(at)}`);
+    throw new SchemaError(
+      `${spec.height} x ${spec.width} is not a multiple of size_step ${spec.size_step}${where(at)}`,
+    );
   }
   return spec;
 }
@@ -181,12 +196,17 @@ function calibration(value: unknown, at: string): Checked<typeof calibrationFiel
   found.thresholds.forEach(({ far, score }, i, all) => {
     const before = all[i - 1];
     if (far <= 0 || (before && (far >= before.far || score < before.score))) {
-      throw new SchemaError(`thresholds must go from lenient to strict, got FAR ${far} at a score of ${score}${where(at)}`);
+      throw new SchemaError(
+        `thresholds must go from lenient to strict, got FAR ${far} at a score of ${score}${where(at)}`,
+      );
     }
   });
   return found;
 }
 
 function names(list: string[]): string {
-  return `[${[...list].sort().map((name) => `'${name}'`).join(", ")}]`;
+  return `[${[...list]
+    .sort()
+    .map((name) => `'${name}'`)
+    .join(", ")}]`;
 }

@@ -1,4 +1,4 @@
-/** From a detector's raw outputs to faces in pixels of its input. A decoder is one function and one line in DECODERS. */
+/** From a detector's raw outputs to faces in pixels of its input. A decoder is a function and a line in DECODERS. */
 
 import type { Box } from "./boxes.js";
 import type { Detection } from "./contract.js";

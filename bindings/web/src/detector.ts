@@ -83,7 +83,11 @@ export class Detector {
     const likely = [...found.scores.keys()].filter((i) => found.scores[i]! >= threshold);
     this.requireSound(found, likely);
     const boxes = likely.map((i) => boxOf(found, i));
-    const kept = nms(boxes, likely.map((i) => found.scores[i]!), this.session.task.nms_iou); // prettier-ignore
+    const kept = nms(
+      boxes,
+      likely.map((i) => found.scores[i]!),
+      this.session.task.nms_iou,
+    );
     return kept.slice(0, maxFaces).map((i) => faceAt(found, likely[i]!, canvas.scale));
   }
 
@@ -120,7 +124,11 @@ function faceAt(found: Candidates, i: number, scale: number): DetectedFace {
   const flat = found.landmarks.subarray(10 * i, 10 * i + 10);
   const r = found.rotations?.subarray(9 * i, 9 * i + 9);
   const rotation: Matrix3 | null = r
-    ? [[r[0]!, r[1]!, r[2]!], [r[3]!, r[4]!, r[5]!], [r[6]!, r[7]!, r[8]!]] // prettier-ignore
+    ? [
+        [r[0]!, r[1]!, r[2]!],
+        [r[3]!, r[4]!, r[5]!],
+        [r[6]!, r[7]!, r[8]!],
+      ]
     : null;
   return {
     box: [back(x1), back(y1), back(x2), back(y2)],

@@ -93,7 +93,9 @@ export class Embedder {
     const [height, width] = this.size;
     const { height: h, width: w } = checkPicture(crop);
     if (h !== height || w !== width) {
-      throw new InvalidImage(`expected crops uint8 (N, ${height}, ${width}, 3), got uint8 (${h}, ${w}, 3); use align()`);
+      throw new InvalidImage(
+        `expected crops uint8 (N, ${height}, ${width}, 3), got uint8 (${h}, ${w}, 3); use align()`,
+      );
     }
   }
 
@@ -101,7 +103,9 @@ export class Embedder {
     const [count, length] = [embedding!.shape[0] ?? 0, this.task.embedding_size];
     if (embedding!.shape.length !== 2 || embedding!.shape[1] !== length) {
       const came = embedding!.shape.join(", ");
-      throw new InvalidContract(`${this.artifact.name}: an embedding of shape (${came}), expected (${count}, ${length})`);
+      throw new InvalidContract(
+        `${this.artifact.name}: an embedding of shape (${came}), expected (${count}, ${length})`,
+      );
     }
     if (quality && quality.data.length !== count) {
       const came = quality.shape.join(", ");

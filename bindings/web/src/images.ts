@@ -63,7 +63,9 @@ export function blank([height, width]: Size): Picture & { data: Uint8Array } {
 export function fromImageData(image: { width: number; height: number; data: ArrayLike<number> }): Picture {
   const { width, height, data } = image;
   if (data.length !== 4 * width * height) {
-    throw new InvalidImage(`expected ${4 * width * height} bytes RGBA of ${width} x ${height} pixels, got ${data.length}`);
+    throw new InvalidImage(
+      `expected ${4 * width * height} bytes RGBA of ${width} x ${height} pixels, got ${data.length}`,
+    );
   }
   const picture = blank([height, width]);
   copyRgb(data, picture.data, 0);
@@ -112,5 +114,5 @@ function range(values: ArrayLike<number>): string {
 }
 
 function typeOf(value: unknown): string {
-  return value === null ? "null" : typeof value === "object" ? value.constructor?.name ?? "object" : typeof value;
+  return value === null ? "null" : typeof value === "object" ? (value.constructor?.name ?? "object") : typeof value;
 }

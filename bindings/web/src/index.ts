@@ -13,8 +13,14 @@ export type { Engine, Loaded, Tensor } from "./engines/engine.js";
 export { type LiteRt, litertEngine } from "./engines/litert.js";
 export { type Ort, ortEngine, type OrtOptions } from "./engines/ort.js";
 export {
-  EmbeddingMismatch, InvalidContract, InvalidGeometry, InvalidImage, InvalidModel, PocketfaceError, UnsupportedModel,
-} from "./errors.js"; // prettier-ignore
+  EmbeddingMismatch,
+  InvalidContract,
+  InvalidGeometry,
+  InvalidImage,
+  InvalidModel,
+  PocketfaceError,
+  UnsupportedModel,
+} from "./errors.js";
 export { Gate } from "./gate.js";
 export { fromImageData, MAX_PIXELS, type Picture, type Size } from "./images.js";
 export { fromSource, loadImage } from "./load.js";

@@ -17,7 +17,10 @@ const KINDS = { int8: Int8Array, uint8: Uint8Array, int16: Int16Array };
 const ENDS = { int8: [-128, 127], uint8: [0, 255], int16: [-32768, 32767] } as const;
 
 /** To the nearest step, halves to even, and what is out of range at its end. */
-export function quantize(numbers: ArrayLike<number>, { scale, zeroPoint, dtype }: Steps): Int8Array | Uint8Array | Int16Array {
+export function quantize(
+  numbers: ArrayLike<number>,
+  { scale, zeroPoint, dtype }: Steps,
+): Int8Array | Uint8Array | Int16Array {
   const step = Math.fround(scale);
   const [least, most] = ENDS[dtype];
   const integers = new KINDS[dtype](numbers.length);

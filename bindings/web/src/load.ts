@@ -8,7 +8,8 @@ const MAX_BYTES = 1 << 29; // of a file, twice what MAX_PIXELS take uncompressed
 const STRIP = 256; // rows at a time: besides the decoder only the result holds a whole picture
 
 /** What a canvas can draw. */
-type Source = CanvasImageSource & (ImageBitmap | HTMLVideoElement | HTMLCanvasElement | OffscreenCanvas | HTMLImageElement);
+type Source = CanvasImageSource &
+  (ImageBitmap | HTMLVideoElement | HTMLCanvasElement | OffscreenCanvas | HTMLImageElement);
 
 /**
  * Decode a picture's file, turned upright as its EXIF orientation says. Colour profiles are ignored; what is
@@ -20,7 +21,9 @@ export async function loadImage(file: Blob | Uint8Array, name = "the picture"): 
   const blob = file instanceof Blob ? file : new Blob([file as Uint8Array<ArrayBuffer>]);
   if (blob.size === 0) throw new InvalidImage(`${name}: empty, expected a picture; fetch or copy it again`);
   if (blob.size > MAX_BYTES) {
-    throw new InvalidImage(`${name}: ${blob.size} bytes, at most ${MAX_BYTES} are read; save it smaller, as JPEG or PNG`);
+    throw new InvalidImage(
+      `${name}: ${blob.size} bytes, at most ${MAX_BYTES} are read; save it smaller, as JPEG or PNG`,
+    );
   }
   const size = await sizeInHeader(blob);
   if (!size) throw new InvalidImage(`${name}: not a JPEG, PNG, WEBP, BMP picture; convert it to JPEG or PNG`);

@@ -6,7 +6,9 @@ export function fixed(x: number, digits: number): string {
   const sign = x < 0 || Object.is(x, -0) ? "-" : "";
   const exact = Math.abs(x).toFixed(100); // no double that lies half-way between two texts has more digits
   const end = exact.length - 100 + digits;
-  return sign + (halfway(exact.slice(end)) && even(exact[end - 1]!) ? exact.slice(0, end) : Math.abs(x).toFixed(digits));
+  return (
+    sign + (halfway(exact.slice(end)) && even(exact[end - 1]!) ? exact.slice(0, end) : Math.abs(x).toFixed(digits))
+  );
 }
 
 /** `f"{x:g}"`: six significant digits, without zeros at the end. */

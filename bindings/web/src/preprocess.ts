@@ -66,9 +66,8 @@ export function toTensor(pictures: readonly Picture[], spec: InputSpec): Tensor 
   const [height, width] = checkBatch(pictures, spec);
   const plain = spec.layout === "image" || spec.dtype === "uint8";
   if (plain && (spec.mean.some((m) => m !== 0) || spec.std.some((s) => s !== 1))) {
-    throw new InvalidContract(
-      `input '${spec.name}' takes uint8, so mean (${spec.mean.join(", ")}), std (${spec.std.join(", ")}) cannot be applied`,
-    );
+    const [mean, std] = [spec.mean.join(", "), spec.std.join(", ")];
+    throw new InvalidContract(`input '${spec.name}' takes uint8, so mean (${mean}), std (${std}) cannot be applied`);
   }
   const planes = spec.layout === "NCHW";
   const area = height * width;

@@ -90,9 +90,13 @@ export function stretch(picture: Picture, rows: ArrayLike<number>, columns: Arra
       const right = 3 * clamp(x + 1, width);
       for (let c = 0; c < 3; c++) {
         out.data[to++] = blend(
-          data[up + left + c]!, data[up + right + c]!, data[down + left + c]!, data[down + right + c]!,
-          rows[i]! & 255, columns[j]! & 255,
-        ); // prettier-ignore
+          data[up + left + c]!,
+          data[up + right + c]!,
+          data[down + left + c]!,
+          data[down + right + c]!,
+          rows[i]! & 255,
+          columns[j]! & 255,
+        );
       }
     }
   }
@@ -113,9 +117,13 @@ export function sample(picture: Picture, row: number, column: number, out: Uint8
   const column256 = column - UNITS * x;
   for (let c = 0; c < 3; c++) {
     out[to + c] = blend(
-      pixel(picture, y, x, c), pixel(picture, y, x + 1, c), pixel(picture, y + 1, x, c), pixel(picture, y + 1, x + 1, c),
-      r, column256,
-    ); // prettier-ignore
+      pixel(picture, y, x, c),
+      pixel(picture, y, x + 1, c),
+      pixel(picture, y + 1, x, c),
+      pixel(picture, y + 1, x + 1, c),
+      r,
+      column256,
+    );
   }
 }
 

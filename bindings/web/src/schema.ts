@@ -14,7 +14,8 @@ export type Checked<C> = C extends Check<infer T> ? T : never;
 export function text(pattern?: RegExp): Check<string> {
   return (value, at) => {
     if (typeof value !== "string") throw expected("str", value, at);
-    if (pattern && !pattern.test(value)) throw new SchemaError(`Expected \`str\` matching regex '${pattern.source}'${where(at)}`);
+    if (pattern && !pattern.test(value))
+      throw new SchemaError(`Expected \`str\` matching regex '${pattern.source}'${where(at)}`);
     return value;
   };
 }
@@ -50,7 +51,9 @@ export function oneOf<const T extends string>(...texts: T[]): Check<T> {
 }
 
 /** So many values, one after another. */
-export function tuple<const C extends readonly Check<unknown>[]>(...checks: C): Check<{ readonly [I in keyof C]: Checked<C[I]> }> {
+export function tuple<const C extends readonly Check<unknown>[]>(
+  ...checks: C
+): Check<{ readonly [I in keyof C]: Checked<C[I]> }> {
   return (value, at) => {
     const items = array(value, at);
     if (items.length !== checks.length) {

@@ -39,7 +39,9 @@ export class Session<T extends Task> {
       throw new InvalidContract(`${name}: a model for ${contract.task.type}, expected one for ${task}`);
     }
     if (format !== engine.format) {
-      throw new UnsupportedModel(`${name}: no backend '${engine.name}' for ${format} files, it runs ${engine.format} files`);
+      throw new UnsupportedModel(
+        `${name}: no backend '${engine.name}' for ${format} files, it runs ${engine.format} files`,
+      );
     }
     return new Session(artifact, contract.task as T, engine.name, await engine.open(artifact));
   }
@@ -75,15 +77,17 @@ export class Session<T extends Task> {
         `${this.artifact.name}: gave ${gave!.join(", ")}, but its contract also names ${lacks!.join(", ")}`,
       );
     }
-    return Object.fromEntries(Object.entries(outputs).map(([meaning, name]) => [meaning, this.real(name, came[name]!)]));
+    return Object.fromEntries(
+      Object.entries(outputs).map(([meaning, name]) => [meaning, this.real(name, came[name]!)]),
+    );
   }
 
   /** An answer as float32; integers that the engine left are steps of an unknown size, and mean nothing. */
   private real(name: string, tensor: Tensor): Answers[string] {
     if (!(tensor.data instanceof Float32Array)) {
       throw new UnsupportedModel(
-        `${this.artifact.name}: '${name}' is ${dtypeOf(tensor)}, and the file does not say what a step of it is worth; ` +
-          "end the graph with a DequantizeLinear, or quantize it with pocketface",
+        `${this.artifact.name}: '${name}' is ${dtypeOf(tensor)}, and the file does not say what a step of it is ` +
+          "worth; end the graph with a DequantizeLinear, or quantize it with pocketface",
       );
     }
     return { shape: tensor.shape, data: tensor.data };

@@ -19,7 +19,8 @@ export function* fields(message: Uint8Array): Generator<[number: number, body: U
     if (kind === 0) [, at] = varint(message, at);
     else if (kind === 2) [size, at] = varint(message, at);
     else if (!size) throw new RangeError(`wire type ${kind} is not protobuf`);
-    if (size > message.length - at) throw new RangeError(`a field claims ${size} bytes, ${message.length - at} are left`);
+    if (size > message.length - at)
+      throw new RangeError(`a field claims ${size} bytes, ${message.length - at} are left`);
     if (kind === 2) yield [Math.floor(tag / 8), message.subarray(at, at + size)];
     at += size;
   }

@@ -40,7 +40,8 @@ export async function readEntry(bytes: Uint8Array, name: string, most: number): 
     if (at + 46 > end || view.getUint32(at, true) !== ENTRY) throw new RangeError("its ZIP directory is damaged");
     const [name_, extra, comment] = [28, 30, 32].map((offset) => view.getUint16(at + offset, true));
     if (at + 46 + name_! > end) throw new RangeError("its ZIP directory is damaged");
-    if (latin(bytes.subarray(at + 46, at + 46 + name_!)) === name) return unpack(entryAt(view, bytes, at, shift, name), most);
+    if (latin(bytes.subarray(at + 46, at + 46 + name_!)) === name)
+      return unpack(entryAt(view, bytes, at, shift, name), most);
     at += 46 + name_! + extra! + comment!;
   }
   return null;
@@ -49,7 +50,8 @@ export async function readEntry(bytes: Uint8Array, name: string, most: number): 
 function findEnd(view: DataView): number {
   const last = view.byteLength - END_BYTES;
   for (let at = last; at >= 0 && at >= last - COMMENT; at--) {
-    if (view.getUint32(at, true) === END && at + END_BYTES + view.getUint16(at + 20, true) === view.byteLength) return at;
+    if (view.getUint32(at, true) === END && at + END_BYTES + view.getUint16(at + 20, true) === view.byteLength)
+      return at;
   }
   return -1;
 }
@@ -58,7 +60,8 @@ function entryAt(view: DataView, bytes: Uint8Array, at: number, shift: number, n
   if (view.getUint16(at + 8, true) & 1) throw new RangeError(`${name} is encrypted`);
   const packedSize = view.getUint32(at + 20, true);
   const local = shift + view.getUint32(at + 42, true);
-  if (local + 30 > bytes.length || view.getUint32(local, true) !== LOCAL) throw new RangeError(`${name} lies outside the file`);
+  if (local + 30 > bytes.length || view.getUint32(local, true) !== LOCAL)
+    throw new RangeError(`${name} lies outside the file`);
   const start = local + 30 + view.getUint16(local + 26, true) + view.getUint16(local + 28, true);
   if (start + packedSize > bytes.length) throw new RangeError(`${name} lies outside the file`);
   return {
@@ -81,12 +84,16 @@ async function unpack({ name, method, crc, size, packed }: Entry, most: number):
 
 /** Inflate, but never to more than `size` bytes and a chunk. */
 async function inflate(packed: Uint8Array, size: number): Promise<Uint8Array> {
-  const reader = new Blob([packed as Uint8Array<ArrayBuffer>]).stream().pipeThrough(new DecompressionStream("deflate-raw")).getReader();
+  const reader = new Blob([packed as Uint8Array<ArrayBuffer>])
+    .stream()
+    .pipeThrough(new DecompressionStream("deflate-raw"))
+    .getReader();
   const content = new Uint8Array(size);
-  for (let at = 0; ; ) {
+  for (let at = 0; ;) {
     const { done, value } = await reader.read();
     if (done) return content.subarray(0, at);
-    if (at + value.length > size) throw new RangeError(`its contract inflates to more than the ${size} bytes that it claims`);
+    if (at + value.length > size)
+      throw new RangeError(`its contract inflates to more than the ${size} bytes that it claims`);
     content.set(value, at);
     at += value.length;
   }

@@ -24,7 +24,8 @@ export function dtypeOf({ data }: Tensor): string {
  * @throws InvalidContract: feeds are made by the contract, so it does not describe this file.
  */
 export function checkFeeds(model: string, feeds: Feeds, expected: readonly TensorSpec[]): void {
-  const fits = expected.length === Object.keys(feeds).length && expected.every((spec) => admits(spec, feeds[spec.name]));
+  const fits =
+    expected.length === Object.keys(feeds).length && expected.every((spec) => admits(spec, feeds[spec.name]));
   if (fits) return;
   const came = Object.entries(feeds).map(([name, tensor]) => `${name} ${dtypeOf(tensor)} (${tensor.shape.join(", ")})`);
   const wanted = expected.map(({ name, dtype, shape }) => {

@@ -44,7 +44,11 @@ async function open(ort: Ort, options: OrtOptions, artifact: Artifact): Promise<
   } catch (error) {
     throw new InvalidModel(`${artifact.name}: onnxruntime cannot load it: ${reason(error)}`, { cause: error });
   }
-  const inputs = session.inputMetadata?.map(({ name, type = "", shape = [] }): TensorSpec => ({ name, dtype: type, shape }));
+  const inputs = session.inputMetadata?.map(({ name, type = "", shape = [] }): TensorSpec => ({
+    name,
+    dtype: type,
+    shape,
+  }));
   return {
     async run(feeds) {
       if (inputs) checkFeeds(artifact.name, feeds, inputs);

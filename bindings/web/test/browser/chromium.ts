@@ -11,7 +11,13 @@ import { serve } from "../../scripts/server.mjs";
 import { GOLDEN, PEOPLE, WEB } from "../paths.js";
 
 const NAMES = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
-const FLAGS = ["--disable-gpu", "--disable-quic", "--disable-background-networking", "--disable-component-update", "--disable-sync"]; // prettier-ignore
+const FLAGS = [
+  "--disable-gpu",
+  "--disable-quic",
+  "--disable-background-networking",
+  "--disable-component-update",
+  "--disable-sync",
+];
 
 /** An open page, what it could not do without, and what it asked others for. */
 export interface Opened {
@@ -57,7 +63,9 @@ export async function launch(args: readonly string[] = []): Promise<Browser> {
   const found = folders.flatMap((folder) => NAMES.map((name) => join(folder, name))).find(existsSync);
   const executablePath = process.env["CHROMIUM"] ?? found;
   if (!executablePath) {
-    throw new Error("no Chromium on the path: install it, name it with CHROMIUM=/path/to/chromium, or run `npm run test:node`");
+    throw new Error(
+      "no Chromium on the path: install it, name it with CHROMIUM=/path/to/chromium, or run `npm run test:node`",
+    );
   }
   return chromium.launch({ executablePath, chromiumSandbox: false, args: [...FLAGS, ...args] });
 }

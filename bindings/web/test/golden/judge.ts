@@ -11,8 +11,13 @@ export function faults(wanted: unknown, got: unknown, tolerance: Tolerance, pict
 }
 
 function* differ(
-  wanted: unknown, got: unknown, at: string, allowed: number, tolerance: Tolerance, pictures: Pictures,
-): Generator<string> { // prettier-ignore
+  wanted: unknown,
+  got: unknown,
+  at: string,
+  allowed: number,
+  tolerance: Tolerance,
+  pictures: Pictures,
+): Generator<string> {
   if (isPicture(got)) {
     yield* pixels(pictures.get(String(wanted)), got);
   } else if (isObject(wanted) && isObject(got) && sameKeys(wanted, got)) {
@@ -20,7 +25,8 @@ function* differ(
       yield* differ(value, got[key], `${at}.${key}`, tolerance[key] ?? allowed, tolerance, pictures);
     }
   } else if (Array.isArray(wanted) && isList(got) && wanted.length === got.length) {
-    for (const [i, value] of wanted.entries()) yield* differ(value, got[i], `${at}[${i}]`, allowed, tolerance, pictures);
+    for (const [i, value] of wanted.entries())
+      yield* differ(value, got[i], `${at}[${i}]`, allowed, tolerance, pictures);
   } else if (!close(wanted, got, allowed)) {
     yield `${at}: ${JSON.stringify(got)}, expected ${JSON.stringify(wanted)}, within ${allowed}`;
   }

@@ -1,4 +1,4 @@
-/** Plausible mistakes, each in one rule. A golden vector must fail with each, or the vectors hold nobody to anything. */
+/** Plausible mistakes, each in one rule. With each some golden vector must fail, or they hold nobody to anything. */
 
 import { boxMean, stretch } from "../../src/resample.js";
 import { type Box, nms } from "../../src/boxes.js";
@@ -37,7 +37,10 @@ export const mutants: Readonly<Record<string, Mutant>> = {
   "letterbox takes (width, height)": misled("letterbox", ({ size: [h, w], ...given }) => ({ ...given, size: [w, h] })),
   "red and blue are swapped": misled("tensor", ({ input, ...given }) => ({ ...given, input: swap(input) })),
   "a transform is turned the other way": spoiled("similarity", ({ matrix: [[a, b, x], [c, d, y]] }) => ({
-    matrix: [[a, -b, x], [-c, d, y]], // prettier-ignore
+    matrix: [
+      [a, -b, x],
+      [-c, d, y],
+    ],
   })),
   "a crop is off by a sixteenth of a pixel": misled("align", ({ landmarks, ...given }) => ({
     ...given,
@@ -51,7 +54,13 @@ export const mutants: Readonly<Record<string, Mutant>> = {
     operation: "nms",
     wrong: ({ boxes, scores, iou_threshold }) => {
       const all = boxes.map((box: Given) => Array.from(box, Number) as unknown as Box);
-      return { kept: nms(all, Array.from(scores as number[], Number), Math.max(iou_threshold - 1e-9, Math.min(iou_threshold, 0))) };
+      return {
+        kept: nms(
+          all,
+          Array.from(scores as number[], Number),
+          Math.max(iou_threshold - 1e-9, Math.min(iou_threshold, 0)),
+        ),
+      };
     },
   },
   "yaw has the other sign": spoiled("pose", (pose) => ({ ...pose, yaw_deg: -pose.yaw_deg })),

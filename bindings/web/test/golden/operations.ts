@@ -31,17 +31,27 @@ export type Operation = (given: Given, picture: (name: string) => Picture) => un
 export const OPERATIONS: Readonly<Record<string, Operation>> = {
   box_mean: ({ picture, k }: { picture: string; k: number }, read) => ({ picture: boxMean(read(picture), k) }),
   stretch: ({ picture, rows, columns }: Sampling, read) => ({ picture: stretch(read(picture), rows, columns) }),
-  sample: ({ picture, rows, columns }: Sampling, read) => ({ colors: rows.map((row, i) => color(read(picture), row, columns[i]!)) }),
+  sample: ({ picture, rows, columns }: Sampling, read) => ({
+    colors: rows.map((row, i) => color(read(picture), row, columns[i]!)),
+  }),
   letterbox: ({ picture, size }: { picture: string; size: Size }, read) => letterbox(read(picture), size),
-  tensor: ({ picture, input }: { picture: string; input: unknown }, read) => ({ tensor: toTensor([read(picture)], parseInput(input)) }),
+  tensor: ({ picture, input }: { picture: string; input: unknown }, read) => ({
+    tensor: toTensor([read(picture)], parseInput(input)),
+  }),
   similarity: ({ source, target }) => ({ matrix: estimateSimilarity(points(source), points(target)) }),
   align: ({ picture, landmarks, template, size }, read) => ({
     picture: alignFace(read(picture), points(landmarks), points(template), size),
   }),
-  to_source: ({ points: given, scale }) => ({ points: given.map((p: Numbers) => numbers(p).map((x) => toSource(x, Number(scale)))) }),
+  to_source: ({ points: given, scale }) => ({
+    points: given.map((p: Numbers) => numbers(p).map((x) => toSource(x, Number(scale)))),
+  }),
   iou: ({ a, b }: { a: Box[]; b: Box[] }) => ({ iou: a.map((box) => b.map((other) => iou(box, other))) }),
   nms: ({ boxes, scores, iou_threshold }) => ({
-    kept: nms(boxes.map((box: Numbers) => numbers(box) as unknown as Box), numbers(scores), iou_threshold), // prettier-ignore
+    kept: nms(
+      boxes.map((box: Numbers) => numbers(box) as unknown as Box),
+      numbers(scores),
+      iou_threshold,
+    ),
   }),
   decode: answerDecode,
   rotation: ({ six }) => ({ rotation: rotationFrom6d(numbers(six)) }),
@@ -91,10 +101,21 @@ export function fakeModel(task: Detection | Recognition, [height, width]: Size, 
     format: "onnx",
     bytes: new Uint8Array(1),
     contract: {
-      schema: 1, model: "golden", task, input, outputs: Object.fromEntries(outputs.map((name) => [name, name])),
-      precision: "float32", fingerprint: "0".repeat(64), weights: "none", trained: false, parameters: 0, macs: 0,
-      license: "Apache-2.0", producer: "", quantization: undefined,
-    }, // prettier-ignore
+      schema: 1,
+      model: "golden",
+      task,
+      input,
+      outputs: Object.fromEntries(outputs.map((name) => [name, name])),
+      precision: "float32",
+      fingerprint: "0".repeat(64),
+      weights: "none",
+      trained: false,
+      parameters: 0,
+      macs: 0,
+      license: "Apache-2.0",
+      producer: "",
+      quantization: undefined,
+    },
   };
 }
 
@@ -159,7 +180,9 @@ function tensors(outputs: RawOutputs): Record<string, Tensor> {
 }
 
 function rows(flat: ArrayLike<number>, width: number): number[][] {
-  return Array.from({ length: flat.length / width }, (_, i) => Array.from({ length: width }, (_, j) => flat[i * width + j]!));
+  return Array.from({ length: flat.length / width }, (_, i) =>
+    Array.from({ length: width }, (_, j) => flat[i * width + j]!),
+  );
 }
 
 function points(given: readonly Numbers[]): Point[] {

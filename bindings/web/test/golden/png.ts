@@ -18,7 +18,7 @@ export function decodePng(bytes: Uint8Array): Picture {
 }
 
 function* chunks(bytes: Uint8Array, view: DataView, kind: string): Generator<Uint8Array> {
-  for (let at = 8; at < bytes.length; ) {
+  for (let at = 8; at < bytes.length;) {
     const size = view.getUint32(at);
     if (String.fromCharCode(...bytes.subarray(at + 4, at + 8)) === kind) yield bytes.subarray(at + 8, at + 8 + size);
     at += 12 + size;
@@ -27,7 +27,7 @@ function* chunks(bytes: Uint8Array, view: DataView, kind: string): Generator<Uin
 
 function stored(stream: Uint8Array): Uint8Array {
   const blocks: Uint8Array[] = [];
-  for (let at = 2, last = false; !last; ) {
+  for (let at = 2, last = false; !last;) {
     if (stream[at]! > 1) throw new Error("a compressed block");
     last = stream[at] === 1;
     const size = stream[at + 1]! | (stream[at + 2]! << 8);

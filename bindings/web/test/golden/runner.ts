@@ -46,7 +46,10 @@ export async function readVectors(read: ReadFile): Promise<Vectors> {
  * An operation that is not in the table is a fault of each of its cases, and one in the table that no file has is a
  * fault of its own.
  */
-export async function runGolden(vectors: Vectors, operations: Readonly<Record<string, Operation>> = OPERATIONS): Promise<Result[]> {
+export async function runGolden(
+  vectors: Vectors,
+  operations: Readonly<Record<string, Operation>> = OPERATIONS,
+): Promise<Result[]> {
   const results: Result[] = [];
   for (const { operation, cases } of vectors.files) {
     for (const vector of cases) {
@@ -68,7 +71,9 @@ async function judge(vector: Vector, operation: Operation | undefined, pictures:
     answer = await operation(vector.given, reader(pictures));
   } catch (error) {
     if (!(error instanceof PocketfaceError)) throw error;
-    return error.name === vector.error ? [] : [`${error.name}: ${error.message}, expected ${vector.error ?? "an answer"}`];
+    return error.name === vector.error
+      ? []
+      : [`${error.name}: ${error.message}, expected ${vector.error ?? "an answer"}`];
   }
   if (vector.error) return [`an answer, expected ${vector.error}`];
   return faults(vector.expected, answer, vector.tolerance, pictures);

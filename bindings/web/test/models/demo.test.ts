@@ -32,11 +32,18 @@ before(async () => {
   ]);
   const folder = fileURLToPath(MODELS);
   const models = await listModels(folder);
-  server = await serve({ ...(await buildDemo()), "/models/": folder }, { made: { "/models.json": () => JSON.stringify(models) } });
+  server = await serve(
+    { ...(await buildDemo()), "/models/": folder },
+    { made: { "/models.json": () => JSON.stringify(models) } },
+  );
   url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`;
   const film = join(scratch, "camera.mjpeg"); // one picture after another is what the format is
   writeFileSync(film, Buffer.concat(["a_1", "a_2", "a_3"].map((name) => readFileSync(person(name)))));
-  const camera = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream", `--use-file-for-fake-video-capture=${film}`];
+  const camera = [
+    "--use-fake-device-for-media-stream",
+    "--use-fake-ui-for-media-stream",
+    `--use-file-for-fake-video-capture=${film}`,
+  ];
   browser = await launch(camera);
 });
 
@@ -48,11 +55,17 @@ after(async () => {
 });
 
 async function visit(viewport: typeof PHONE, colorScheme: "light" | "dark" = "light"): Promise<Page> {
-  const context = await browser.newContext({ viewport, colorScheme, deviceScaleFactor: 2 });
+  const context = await browser.newContext({ viewport, colorScheme, deviceScaleFactor: viewport.width < 500 ? 2 : 1 });
   const page = await context.newPage();
-  page.on("console", (message) => message.type() === "error" && !LITERT.test(message.text()) && faults.push(message.text()));
+  page.on(
+    "console",
+    (message) => message.type() === "error" && !LITERT.test(message.text()) && faults.push(message.text()),
+  );
   page.on("pageerror", (error) => faults.push(error.message));
-  page.on("request", (request) => !request.url().startsWith(url) && !/^(blob|data):/.test(request.url()) && faults.push(request.url()));
+  page.on(
+    "request",
+    (request) => !request.url().startsWith(url) && !/^(blob|data):/.test(request.url()) && faults.push(request.url()),
+  );
   await page.goto(url);
   await page.waitForFunction(() => document.querySelector("#status")?.textContent?.startsWith("Ready"));
   return page;
@@ -93,11 +106,17 @@ describe("the demo page", () => {
     const page = await visit(DESKTOP);
     await page.setInputFiles("#files", fileURLToPath(new URL("calibrated/facelivtv2_xs_ri_112_fp32.onnx", MODELS)));
     await show(page, "a", "a_1");
-    for (const [name, state, text] of [["a_3", "yes", "Same person at FAR 1e-3"], ["b_1", "no", "Not the same person"]] as const) { // prettier-ignore
+    for (const [name, state, text] of [
+      ["a_3", "yes", "Same person at FAR 1e-3"],
+      ["b_1", "no", "Not the same person"],
+    ] as const) {
       await show(page, "b", name);
       await page.waitForSelector(`#verdict[data-state=${state}]`);
       assert.equal(await word(page), text);
-      assert.match((await reason(page)) ?? "", state === "yes" ? /^Cosine 0\.\d{4} >= 0\.4375$/ : /^Cosine 0\.\d{4} < 0\.3125, at FAR 1e-2$/);
+      assert.match(
+        (await reason(page)) ?? "",
+        state === "yes" ? /^Cosine 0\.\d{4} >= 0\.4375$/ : /^Cosine 0\.\d{4} < 0\.3125, at FAR 1e-2$/,
+      );
       await shoot(page, `web-${state}`);
     }
     await page.context().close();
@@ -107,7 +126,9 @@ describe("the demo page", () => {
     const page = await visit(PHONE, "dark");
     await show(page, "b", "a_3");
     await page.click("[data-pane=a] .camera");
-    await page.waitForFunction(() => Number(document.querySelector<HTMLElement>("[data-pane=a] .rate")?.dataset["frames"]) > 4);
+    await page.waitForFunction(
+      () => Number(document.querySelector<HTMLElement>("[data-pane=a] .rate")?.dataset["frames"]) > 4,
+    );
     await page.waitForFunction(() => document.querySelector("#verdict .word")?.textContent !== "Show two faces");
     await page.click("[data-pane=a] .camera");
     assert.equal(await page.textContent("[data-pane=a] .camera"), "Camera");
@@ -121,16 +142,26 @@ describe("the demo page", () => {
     const page = await visit({ width: 320, height: 640 });
     await show(page, "a", "c_1");
     assert.equal(await page.evaluate(() => document.documentElement.scrollWidth), 320);
-    const small = await page.$$eval("button, select, .button", (all) => all.filter((one) => one.getBoundingClientRect().height < 44).length);
+    const small = await page.$$eval(
+      "button, select, .button",
+      (all) => all.filter((one) => one.getBoundingClientRect().height < 44).length,
+    );
     assert.equal(small, 0, "a finger needs 44 px");
     await page.context().close();
   });
 
   test("says what is wrong with a file", async () => {
     const page = await visit(DESKTOP);
-    await page.setInputFiles("[data-pane=a] input", { name: "notes.txt", mimeType: "text/plain", buffer: Buffer.from("not a picture at all, but text") });
+    await page.setInputFiles("[data-pane=a] input", {
+      name: "notes.txt",
+      mimeType: "text/plain",
+      buffer: Buffer.from("not a picture at all, but text"),
+    });
     await page.waitForFunction(() => document.querySelector("[data-pane=a] .fault")?.textContent);
-    assert.equal(await page.textContent("[data-pane=a] .fault"), "notes.txt: not a JPEG, PNG, WEBP, BMP picture; convert it to JPEG or PNG");
+    assert.equal(
+      await page.textContent("[data-pane=a] .fault"),
+      "notes.txt: not a JPEG, PNG, WEBP, BMP picture; convert it to JPEG or PNG",
+    );
     await page.setInputFiles("#files", { name: "bad.onnx", mimeType: "", buffer: Buffer.from([8, 7]) });
     await page.waitForSelector("#status[data-bad]");
     assert.match((await page.textContent("#status")) ?? "", /^bad\.onnx: no contract inside it/);
@@ -139,7 +170,9 @@ describe("the demo page", () => {
 
   test("runs TFLite files from the visitor's own disk", async () => {
     const page = await visit(DESKTOP);
-    const files = ["mos_xs_320_fp32.tflite", "facelivtv2_xs_ri_112_fp32.tflite"].map((name) => fileURLToPath(new URL(name, MODELS)));
+    const files = ["mos_xs_320_fp32.tflite", "facelivtv2_xs_ri_112_fp32.tflite"].map((name) =>
+      fileURLToPath(new URL(name, MODELS)),
+    );
     await page.setInputFiles("#files", files);
     await page.waitForFunction(() => document.querySelector("#status")?.textContent?.startsWith("Ready"));
     await show(page, "a", "d_1");

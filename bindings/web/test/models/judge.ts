@@ -1,6 +1,16 @@
 /** Models end to end, in Node and in a browser alike: what this package finds against what Python finds. */
 
-import { type Box, compare, Detector, Embedder, type Engine, type Face, FaceAnalyzer, iou, type Picture } from "../../src/index.js";
+import {
+  type Box,
+  compare,
+  Detector,
+  Embedder,
+  type Engine,
+  type Face,
+  FaceAnalyzer,
+  iou,
+  type Picture,
+} from "../../src/index.js";
 
 /** What `answers.py` writes. */
 export interface Answers {

@@ -28,7 +28,9 @@ for (const [format, bytes] of Object.entries(sound)) {
 
   test(`${format}: cut off anywhere, it loads or is refused as InvalidModel`, async () => {
     for (let end = 0; end < bytes.length; end++) {
-      await loadArtifact(bytes.subarray(0, end), "it").catch((error: Error) => assert.equal(error.name, "InvalidModel"));
+      await loadArtifact(bytes.subarray(0, end), "it").catch((error: Error) =>
+        assert.equal(error.name, "InvalidModel"),
+      );
     }
   });
 
@@ -37,7 +39,9 @@ for (const [format, bytes] of Object.entries(sound)) {
     for (let i = 0; i < 2000; i++) {
       const spoiled = Uint8Array.from(bytes);
       for (let n = draw() % 4; n >= 0; n--) spoiled[draw() % spoiled.length] = draw() & 255;
-      await loadArtifact(spoiled, "it").catch((error: Error) => assert.ok(error instanceof PocketfaceError, error.stack));
+      await loadArtifact(spoiled, "it").catch((error: Error) =>
+        assert.ok(error instanceof PocketfaceError, error.stack),
+      );
     }
   });
 }
@@ -54,22 +58,54 @@ test("of two contracts the first counts", async () => {
 
 const NONE = /^it: no contract inside it, so how to feed it is unknown; export it with pocketface$/;
 const BAD: Record<string, [Uint8Array, string, RegExp]> = {
-  "nothing": [new Uint8Array(), "InvalidModel", /^it: empty, expected a model file/],
+  nothing: [new Uint8Array(), "InvalidModel", /^it: empty, expected a model file/],
   "ONNX without a contract": [onnx(["other", "x"]), "InvalidModel", NONE],
   "TFLite without an archive": [sound.tflite.subarray(0, 58), "InvalidModel", NONE],
   "TFLite with another entry": [tflite("labels.txt", "x"), "InvalidModel", NONE],
   "a group, which protobuf no longer has": [Uint8Array.of(0x0b, 1, 2), "InvalidModel", /wire type 3 is not protobuf/],
   "an endless number": [new Uint8Array(40).fill(255), "InvalidModel", /more than ten bytes/],
-  "a field beyond the end": [Uint8Array.of(0x3a, 0xff, 0xff, 0xff, 0xff, 0x7f), "InvalidModel", /a field claims \d+ bytes, 0 are left/],
-  "a contract of 2 MiB": [onnx(["pocketface", " ".repeat(2 << 20)]), "InvalidModel", /2097152 bytes, at most 1048576 are read/],
-  "not UTF-8": [Buffer.from(Buffer.from(sound.onnx).toString("latin1").replace("tiny", "\xff\xff\xff\xff"), "latin1"), "InvalidModel", /damaged/],
+  "a field beyond the end": [
+    Uint8Array.of(0x3a, 0xff, 0xff, 0xff, 0xff, 0x7f),
+    "InvalidModel",
+    /a field claims \d+ bytes, 0 are left/,
+  ],
+  "a contract of 2 MiB": [
+    onnx(["pocketface", " ".repeat(2 << 20)]),
+    "InvalidModel",
+    /2097152 bytes, at most 1048576 are read/,
+  ],
+  "not UTF-8": [
+    Buffer.from(Buffer.from(sound.onnx).toString("latin1").replace("tiny", "\xff\xff\xff\xff"), "latin1"),
+    "InvalidModel",
+    /damaged/,
+  ],
   "not JSON": [onnx(["pocketface", "{"]), "InvalidContract", /^not a valid model contract: /],
-  "an entry of 2 MiB": [tflite("pocketface.json", CONTRACT, { lies: { size: 2 << 20 } }), "InvalidModel", /at most 1048576 are read/],
-  "a bomb": [tflite("pocketface.json", " ".repeat(1 << 24), { deflate: true, lies: { size: 100 } }), "InvalidModel", /inflates to more than the 100 bytes/],
+  "an entry of 2 MiB": [
+    tflite("pocketface.json", CONTRACT, { lies: { size: 2 << 20 } }),
+    "InvalidModel",
+    /at most 1048576 are read/,
+  ],
+  "a bomb": [
+    tflite("pocketface.json", " ".repeat(1 << 24), { deflate: true, lies: { size: 100 } }),
+    "InvalidModel",
+    /inflates to more than the 100 bytes/,
+  ],
   "another checksum": [tflite("pocketface.json", CONTRACT, { lies: { crc: 1 } }), "InvalidModel", /Bad CRC-32/],
-  "an unknown compression": [tflite("pocketface.json", CONTRACT, { lies: { method: 99 } }), "InvalidModel", /compressed by method 99/],
-  "an entry elsewhere": [tflite("pocketface.json", CONTRACT, { lies: { offset: 0xfffffff0 } }), "InvalidModel", /lies outside the file/],
-  "an entry longer than the file": [tflite("pocketface.json", CONTRACT, { lies: { packed: 0xfffffff0 } }), "InvalidModel", /lies outside the file/],
+  "an unknown compression": [
+    tflite("pocketface.json", CONTRACT, { lies: { method: 99 } }),
+    "InvalidModel",
+    /compressed by method 99/,
+  ],
+  "an entry elsewhere": [
+    tflite("pocketface.json", CONTRACT, { lies: { offset: 0xfffffff0 } }),
+    "InvalidModel",
+    /lies outside the file/,
+  ],
+  "an entry longer than the file": [
+    tflite("pocketface.json", CONTRACT, { lies: { packed: 0xfffffff0 } }),
+    "InvalidModel",
+    /lies outside the file/,
+  ],
   "more entries than there are": [tflite("other", "x", { lies: { count: 9 } }), "InvalidModel", /directory is damaged/],
 };
 for (const [name, [bytes, kind, message]] of Object.entries(BAD)) {
@@ -77,7 +113,10 @@ for (const [name, [bytes, kind, message]] of Object.entries(BAD)) {
 }
 
 test("text in place of bytes is refused", () =>
-  assert.rejects(loadArtifact("model.onnx" as never), { name: "InvalidModel", message: /expected its bytes, got string/ }));
+  assert.rejects(loadArtifact("model.onnx" as never), {
+    name: "InvalidModel",
+    message: /expected its bytes, got string/,
+  }));
 
 test("a contract cannot reach the prototype, nor nest for ever", () => {
   const spoiled = CONTRACT.replace('"trained"', '"__proto__":{},"trained"');
@@ -93,8 +132,13 @@ test("thresholds that are not sorted are refused", () => {
     embedding_size: 4,
     calibration: {
       thresholds: scores.map((score, i) => ({ far: 10 ** -(i + 1), score, score_interval: [score, score], tar: 1 })),
-      data: "x", data_fingerprint: "0".repeat(64), genuine: 1, impostors: 1, identities: 0, backend: "x",
-    }, // prettier-ignore
+      data: "x",
+      data_fingerprint: "0".repeat(64),
+      genuine: 1,
+      impostors: 1,
+      identities: 0,
+      backend: "x",
+    },
   });
   const contract = (scores: number[]) =>
     JSON.stringify({ ...JSON.parse(CONTRACT), task: task(scores), outputs: { embedding: "e" } });

@@ -16,7 +16,9 @@ export const CONTRACT = JSON.stringify({
 
 /** ONNX: a version, a graph of some bytes, and metadata_props. */
 export function onnx(...pairs: [key: string, value: string][]): Uint8Array {
-  const metadata = pairs.map(([key, value]) => field(14, Buffer.concat([field(1, Buffer.from(key)), field(2, Buffer.from(value))])));
+  const metadata = pairs.map(([key, value]) =>
+    field(14, Buffer.concat([field(1, Buffer.from(key)), field(2, Buffer.from(value))])),
+  );
   return Buffer.concat([Buffer.from([0x08, 9]), field(7, Buffer.alloc(40, 3)), ...metadata]);
 }
 

@@ -22,7 +22,10 @@ test("an operation that the runner does not know fails", async () => {
 
 test("an operation without vectors fails", async () => {
   const results = await runGolden(vectors, { ...OPERATIONS, forgotten: () => null });
-  assert.deepEqual(results.filter(({ faults }) => faults.length).map(({ operation }) => operation), ["forgotten"]); // prettier-ignore
+  assert.deepEqual(
+    results.filter(({ faults }) => faults.length).map(({ operation }) => operation),
+    ["forgotten"],
+  );
 });
 
 describe("a wrong rule is noticed", () => {

@@ -37,5 +37,12 @@ const GENERAL: [number, string][] = [
 ];
 for (const [x, text] of GENERAL) test(`${x} in general`, () => assert.equal(general(x), text));
 
-const RATES: [number | null, string][] = [[0.001, "1e-3"], [0.25, "2e-1"], [0.35, "3e-1"], [1e-10, "1e-10"], [0.5, "5e-1"], [null, "0"]]; // prettier-ignore
+const RATES: [number | null, string][] = [
+  [0.001, "1e-3"],
+  [0.25, "2e-1"],
+  [0.35, "3e-1"],
+  [1e-10, "1e-10"],
+  [0.5, "5e-1"],
+  [null, "0"],
+];
 for (const [far, text] of RATES) test(`a rate of ${far}`, () => assert.equal(rate(far), text));

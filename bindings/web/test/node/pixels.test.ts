@@ -85,7 +85,10 @@ test("a face a million pixels wide is black or sound, never an error", () => {
 });
 
 test("a strip of a picture is letterboxed", () => {
-  for (const [h, w] of [[1, 5000], [5000, 1]] as const) { // prettier-ignore
+  for (const [h, w] of [
+    [1, 5000],
+    [5000, 1],
+  ] as const) {
     const { picture, scale } = letterbox(noise(h, w, 0), [320, 320]);
     assert.equal(picture.data.length, 3 * 320 * 320);
     assert.equal(scale, 320 / 5000);
