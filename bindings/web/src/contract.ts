@@ -181,7 +181,8 @@ function checkTask(value: unknown, at: string): Recognition | Detection {
 function checkInput(value: unknown, at: string): InputSpec {
   const spec = inputFields(value, at);
   if (Math.min(...spec.std) <= 0) {
-    throw new SchemaError(`mean must be finite and std positive, got std (${spec.std.join(", ")})${where(at)}`);
+    const [mean, std] = [spec.mean.join(", "), spec.std.join(", ")];
+    throw new SchemaError(`mean must be finite and std positive, got mean (${mean}), std (${std})${where(at)}`);
   }
   if (spec.size_step && (spec.height % spec.size_step || spec.width % spec.size_step)) {
     throw new SchemaError(

@@ -48,6 +48,7 @@ huge.set([0, 1, 0, 0, 0, 1, 0, 0], 16); // it claims 65536 x 65536
 const BAD: Record<string, [Uint8Array, string]> = {
   nothing: [new Uint8Array(), "the picture: empty, expected a picture; fetch or copy it again"],
   text: [Buffer.from("x".repeat(200)), "the picture: not a JPEG, PNG, WEBP, BMP picture; convert it to JPEG or PNG"],
+  "half a JPEG": [jpeg.subarray(0, jpeg.length / 2), "the picture: damaged or truncated: "],
   "half a PNG": [png.subarray(0, 60), "the picture: damaged or truncated: "],
   "a bomb": [huge, "the picture: 65536 x 65536 pixels, at most 67108864 are read; scale it down first"],
 };

@@ -87,7 +87,7 @@ describe("the demo page", () => {
     const page = await visit(DESKTOP);
     await shoot(page, "web-empty");
     await show(page, "a", "a_1");
-    await show(page, "b", "a_3");
+    await show(page, "b", "a_2");
     await page.waitForFunction(() => document.querySelector("#verdict .word")?.textContent !== "Show two faces");
     const [said, same] = [await word(page), await verdict(page)];
     await shoot(page, "web-desktop");
