@@ -1,6 +1,7 @@
 // Build the demo page and serve it with the models of a folder: `npm run demo -- FOLDER [PORT]`.
 
 import { cpSync, readFileSync, readdirSync, rmSync } from "node:fs";
+import { resolve } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { build } from "esbuild";
 import { serve } from "./server.mjs";
@@ -46,7 +47,8 @@ export async function listModels(folder) {
   return found;
 }
 
-async function main([folder, port = "8000"]) {
+async function main([given, port = "8000"]) {
+  const folder = given && resolve(process.env.INIT_CWD ?? "", given); // npm runs scripts in the package's folder
   const mounts = await buildDemo();
   const models = folder ? await listModels(folder) : [];
   if (folder) mounts["/models/"] = folder;

@@ -75,7 +75,7 @@ export function toTensor(pictures: readonly Picture[], spec: InputSpec): Tensor 
   pictures.forEach((picture, n) => {
     for (let c = 0; c < 3; c++) {
       const out = data.subarray(3 * area * n + (planes ? area * c : c));
-      fill(out, planes ? 1 : 3, picture.data.subarray(sourceChannel(c, spec)), spec.mean[c], spec.std[c]);
+      fill(out, planes ? 1 : 3, picture.data.subarray(sourceChannel(c, spec)), spec.mean[c]!, spec.std[c]!);
     }
   });
   const shape = planes ? [pictures.length, 3, height, width] : [pictures.length, height, width, 3];

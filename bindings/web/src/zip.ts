@@ -38,11 +38,12 @@ export async function readEntry(bytes: Uint8Array, name: string, most: number): 
   let at = end - directory;
   for (let i = 0; i < count; i++) {
     if (at + 46 > end || view.getUint32(at, true) !== ENTRY) throw new RangeError("its ZIP directory is damaged");
-    const [name_, extra, comment] = [28, 30, 32].map((offset) => view.getUint16(at + offset, true));
-    if (at + 46 + name_! > end) throw new RangeError("its ZIP directory is damaged");
-    if (latin(bytes.subarray(at + 46, at + 46 + name_!)) === name)
+    const [named, extra, comment] = [28, 30, 32].map((offset) => view.getUint16(at + offset, true));
+    if (at + 46 + named! > end) throw new RangeError("its ZIP directory is damaged");
+    if (named === name.length && ascii(bytes.subarray(at + 46, at + 46 + named)) === name) {
       return unpack(entryAt(view, bytes, at, shift, name), most);
-    at += 46 + name_! + extra! + comment!;
+    }
+    at += 46 + named! + extra! + comment!;
   }
   return null;
 }
@@ -108,6 +109,6 @@ function crc32(bytes: Uint8Array): number {
   return (crc ^ 0xffffffff) >>> 0;
 }
 
-function latin(bytes: Uint8Array): string {
+function ascii(bytes: Uint8Array): string {
   return String.fromCharCode(...bytes);
 }

@@ -24,7 +24,6 @@ type RawOutputs = Record<string, RawTensor>;
 type Told = Omit<Embedding, "vector"> & { vector: number[] };
 
 /** A vector's `given`; the schema in bindings/golden says which fields each operation has. */
-// eslint-disable-next-line @typescript-eslint/no-explicit-any
 export type Given = any;
 export type Operation = (given: Given, picture: (name: string) => Picture) => unknown;
 
