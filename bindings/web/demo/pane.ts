@@ -15,6 +15,8 @@ export class Pane {
   private picture: Picture | null = null;
   private shown: Shown[] = [];
   private index = 0;
+  private mirrored = false;
+  private turn = 0; // of several analyses under way, only the last one's answer is shown
   private live: AbortController | null = null;
   private readonly canvas: HTMLCanvasElement;
   private readonly list: HTMLElement;
@@ -29,9 +31,11 @@ export class Pane {
     this.canvas = this.part("canvas");
     this.list = this.part(".faces");
     this.camera = this.part("button.camera");
-    this.part<HTMLInputElement>("input").addEventListener("change", (event) =>
-      this.take((event.target as HTMLInputElement).files),
-    );
+    const input = this.part<HTMLInputElement>("input");
+    input.addEventListener("change", () => {
+      void this.take(input.files?.[0]);
+      input.value = ""; // so that the same file can be chosen again
+    });
     this.camera.addEventListener("click", () => (this.live ? this.stop() : void this.run()));
     this.canvas.addEventListener("click", (event) => this.pick(event));
     this.acceptDrops(this.part(".stage"));
@@ -46,26 +50,22 @@ export class Pane {
   /** Judge and draw again what is there: another gate, or (`anew`) another model. */
   async refresh(anew: boolean): Promise<void> {
     if (!this.picture || this.live) return;
-    if (anew) await this.guarded(() => this.analyze(this.picture!, false));
-    else
-      this.show(
-        this.picture,
-        this.shown.map(({ face }) => face),
-        false,
-      );
+    const faces = this.shown.map(({ face }) => face);
+    if (anew) await this.guarded(() => this.analyze(this.picture!, this.mirrored));
+    else this.show(this.picture, faces, this.mirrored);
   }
 
   /** Let the camera go. */
   stop(): void {
     this.live?.abort();
     this.live = null;
+    this.turn++;
     this.camera.setAttribute("aria-pressed", "false");
     this.camera.textContent = "Camera";
     this.part(".rate").hidden = true;
   }
 
-  private async take(files: FileList | null | undefined): Promise<void> {
-    const file = files?.[0];
+  private async take(file: File | undefined): Promise<void> {
     if (!file) return;
     this.stop();
     await this.guarded(async () => this.analyze(await loadImage(file, file.name), false));
@@ -78,7 +78,7 @@ export class Pane {
     await this.guarded(async () => {
       let before = performance.now();
       for await (const picture of frames(this.part("video"), live.signal)) {
-        await this.analyze(picture, true, live.signal);
+        await this.analyze(picture, true);
         const now = performance.now();
         this.tell(now - before);
         before = now;
@@ -87,10 +87,11 @@ export class Pane {
     if (this.live === live) this.stop();
   }
 
-  private async analyze(picture: Picture, mirrored: boolean, signal?: AbortSignal): Promise<void> {
+  private async analyze(picture: Picture, mirrored: boolean): Promise<void> {
+    const turn = ++this.turn;
     const analyzer = await this.page.analyzer();
     const faces = await analyzer.analyze(picture);
-    if (!signal?.aborted) this.show(picture, faces, mirrored);
+    if (turn === this.turn) this.show(picture, faces, mirrored);
   }
 
   private show(picture: Picture, faces: readonly Shown["face"][], mirrored: boolean): void {
@@ -98,7 +99,7 @@ export class Pane {
     this.picture = picture;
     this.shown = faces.map((face) => ({ face, refusal: this.page.gate().refusal(face) }));
     this.index = Math.min(this.index, Math.max(faces.length - 1, 0));
-    this.root.dataset["mirrored"] = String(mirrored);
+    this.mirrored = mirrored;
     this.part(".empty").hidden = true;
     this.draw();
     this.page.changed();
@@ -106,7 +107,7 @@ export class Pane {
 
   private draw(): void {
     if (!this.picture) return;
-    drawScene(this.canvas, this.picture, this.shown, this.index, this.root.dataset["mirrored"] === "true");
+    drawScene(this.canvas, this.picture, this.shown, this.index, this.mirrored);
     const count = this.shown.length;
     this.canvas.setAttribute(
       "aria-label",
@@ -161,7 +162,7 @@ export class Pane {
     const scale = Math.min(clientWidth / width, clientHeight / height);
     const x = (offsetX - (clientWidth - width * scale) / 2) / scale;
     const y = (offsetY - (clientHeight - height * scale) / 2) / scale;
-    return { x: this.root.dataset["mirrored"] === "true" ? width - x : x, y };
+    return { x: this.mirrored ? width - x : x, y };
   }
 
   private acceptDrops(stage: HTMLElement): void {
@@ -173,7 +174,7 @@ export class Pane {
     stage.addEventListener("drop", (event) => {
       event.preventDefault();
       stage.classList.remove("over");
-      void this.take(event.dataTransfer?.files);
+      void this.take(event.dataTransfer?.files[0]);
     });
   }
 

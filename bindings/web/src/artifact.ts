@@ -4,13 +4,17 @@ import { type ModelContract, parseContract } from "./contract.js";
 import { type Format, formatOf, readEmbedded } from "./embedded.js";
 import { InvalidModel } from "./errors.js";
 
-/** A model file that was found sound. */
-export interface Artifact {
+/** What is known of a model file. */
+export interface ArtifactInfo {
   /** The file's name, for messages. */
   readonly name: string;
   readonly format: Format;
   /** How to feed it and read its answer. */
   readonly contract: ModelContract;
+}
+
+/** A model file that was found sound. */
+export interface Artifact extends ArtifactInfo {
   readonly bytes: Uint8Array;
 }
 

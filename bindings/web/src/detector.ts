@@ -1,7 +1,7 @@
 /** Find faces in a picture: letterbox, run, decode, threshold, suppress, and back to the picture's own pixels. */
 
 import type { Point } from "./align.js";
-import type { Artifact } from "./artifact.js";
+import type { ArtifactInfo } from "./artifact.js";
 import { type Box, nms } from "./boxes.js";
 import type { Detection } from "./contract.js";
 import { boxOf, type Candidates, decode, type Outputs } from "./decode.js";
@@ -63,7 +63,8 @@ export class Detector {
     return new Detector(session, size ?? [height, width]);
   }
 
-  get artifact(): Artifact {
+  /** The file's name and contract. */
+  get artifact(): ArtifactInfo {
     return this.session.artifact;
   }
 
@@ -148,7 +149,7 @@ function checkOptions(scoreThreshold?: number, maxFaces?: number): void {
   }
 }
 
-function checkInputSize({ name, contract }: Artifact, size: Size): void {
+function checkInputSize({ name, contract }: ArtifactInfo, size: Size): void {
   const { height, width, size_step: step } = contract.input;
   const came = size.join(" x ");
   if (step === 0 && (size[0] !== height || size[1] !== width)) {

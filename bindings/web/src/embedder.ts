@@ -1,7 +1,7 @@
 /** Turn aligned face crops into embeddings. */
 
 import { alignFace, type Point } from "./align.js";
-import type { Artifact } from "./artifact.js";
+import type { ArtifactInfo } from "./artifact.js";
 import type { Recognition } from "./contract.js";
 import type { Embedding } from "./embedding.js";
 import type { Engine } from "./engines/engine.js";
@@ -34,7 +34,8 @@ export class Embedder {
     return new Embedder(await Session.open<Recognition>(model, "recognition", engine));
   }
 
-  get artifact(): Artifact {
+  /** The file's name and contract. */
+  get artifact(): ArtifactInfo {
     return this.session.artifact;
   }
 
@@ -78,8 +79,9 @@ export class Embedder {
     crops.forEach((crop) => this.check(crop));
     const judged: Judged[] = [];
     for (let i = 0; i < crops.length; i += AT_ONCE) {
-      const answers = await this.session.run(crops.slice(i, i + AT_ONCE));
-      judged.push(...answers.flatMap((answer) => this.read(answer)));
+      const batch = crops.slice(i, i + AT_ONCE);
+      const answers = await this.session.run(batch);
+      judged.push(...answers.flatMap((answer) => this.read(answer, batch.length / answers.length)));
     }
     return judged;
   }
@@ -99,9 +101,10 @@ export class Embedder {
     }
   }
 
-  private read({ embedding, quality }: Answers): Judged[] {
-    const [count, length] = [embedding!.shape[0] ?? 0, this.task.embedding_size];
-    if (embedding!.shape.length !== 2 || embedding!.shape[1] !== length) {
+  /** The answer of one run for so many crops. */
+  private read({ embedding, quality }: Answers, count: number): Judged[] {
+    const length = this.task.embedding_size;
+    if (embedding!.shape.join() !== `${count},${length}`) {
       const came = embedding!.shape.join(", ");
       throw new InvalidContract(
         `${this.artifact.name}: an embedding of shape (${came}), expected (${count}, ${length})`,

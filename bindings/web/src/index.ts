@@ -2,7 +2,7 @@
 
 export { alignFace, estimateSimilarity, type Point, type Similarity } from "./align.js";
 export { type Face, FaceAnalyzer } from "./analyzer.js";
-export { type Artifact, loadArtifact } from "./artifact.js";
+export { type Artifact, type ArtifactInfo, loadArtifact } from "./artifact.js";
 export { type Box, iou, nms } from "./boxes.js";
 export type { Detection, InputSpec, ModelContract, Recognition } from "./contract.js";
 export { Decision, decide } from "./decision.js";

@@ -1,6 +1,6 @@
 /** A model file, its contract and an engine, joined: pictures in, outputs by their meaning out. */
 
-import { type Artifact, loadArtifact } from "./artifact.js";
+import { type Artifact, type ArtifactInfo, loadArtifact } from "./artifact.js";
 import type { Detection, Recognition } from "./contract.js";
 import type { Engine, Loaded, Tensor } from "./engines/engine.js";
 import { dtypeOf } from "./engines/feeds.js";
@@ -16,9 +16,10 @@ export type Answers = Record<string, { readonly shape: readonly number[]; readon
 
 type Task = Detection | Recognition;
 
+/** An open model that speaks in meanings instead of tensor names. It lets the file's bytes go: the engine has them. */
 export class Session<T extends Task> {
   private constructor(
-    readonly artifact: Artifact,
+    readonly artifact: ArtifactInfo,
     readonly task: T,
     readonly engine: string,
     private readonly loaded: Loaded,
@@ -43,7 +44,8 @@ export class Session<T extends Task> {
         `${name}: no backend '${engine.name}' for ${format} files, it runs ${engine.format} files`,
       );
     }
-    return new Session(artifact, contract.task as T, engine.name, await engine.open(artifact));
+    const loaded = await engine.open(artifact);
+    return new Session({ name, format, contract }, contract.task as T, engine.name, loaded);
   }
 
   /**

@@ -133,6 +133,9 @@ describe("the demo page", () => {
     await page.click("[data-pane=a] .camera");
     assert.equal(await page.textContent("[data-pane=a] .camera"), "Camera");
     assert.ok((await verdict(page)) > 0.4);
+    const kept = await page.textContent("[data-pane=a] .faces");
+    await page.fill("#quality", "0.1"); // judged again, not turned round
+    assert.equal(await page.textContent("[data-pane=a] .faces"), kept);
     await page.evaluate(() => document.querySelector("main")?.scrollIntoView());
     await shoot(page, "web-phone", false);
     await page.context().close();

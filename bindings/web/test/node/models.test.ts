@@ -155,6 +155,15 @@ test("crops go to the engine eight at a time, or one by one, and runs wait for o
   }
 });
 
+test("fewer embeddings than crops are refused", async () => {
+  const embedder = await Embedder.load(embedderModel(true), fakeEngine(units(1)));
+  const crops = [noise(8, 8, 0), noise(8, 8, 1)];
+  await assert.rejects(embedder.embed(crops), {
+    name: "InvalidContract",
+    message: /an embedding of shape \(1, 3\), expected \(2, 3\)/,
+  });
+});
+
 test("crops of another size are refused", async () => {
   const embedder = await Embedder.load(embedderModel(true), fakeEngine(units(1)));
   await assert.rejects(embedder.embed([noise(8, 9, 0)]), {
