@@ -64,7 +64,7 @@ distclean: clean ## remove .venv and node_modules as well
 
 # npm ci takes exactly what the lock names. No package's own scripts are run: none is needed.
 $(WEB)/node_modules/.package-lock.json: $(WEB)/package-lock.json
-	@node -e 'process.exit(+process.versions.node.split(".")[0] < 20)' 2>/dev/null && command -v npm >/dev/null || \
+	@node -e 'process.exit(process.versions.node.split(".")[0] < 20 ? 1 : 0)' 2>/dev/null && command -v npm >/dev/null || \
 	  { echo 'make web needs node 20 or newer, and npm; nothing else here needs them' >&2; exit 1; }
 	cd $(WEB) && npm ci --ignore-scripts
 	@touch $@

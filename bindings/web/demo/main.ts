@@ -1,6 +1,6 @@
 /** The page: models, two sides, a gate, and the verdict on the two faces that are chosen. */
 
-import { type FaceAnalyzer, Gate } from "../src/index.js";
+import { type Face, type FaceAnalyzer, Gate, type Picture } from "../src/index.js";
 import { drawCrop } from "./draw.js";
 import { type Choice, local, openBoth, served, type Task } from "./models.js";
 import { type Page, Pane } from "./pane.js";
@@ -14,7 +14,7 @@ const choices: Record<Task, Choice[]> = { detection: [], recognition: [] };
 let opened: Promise<FaceAnalyzer> | null = null;
 
 const page: Page = {
-  analyzer: () => opened ?? Promise.reject(new Error("no models yet: open a detector and a recogniser above")),
+  analyze,
   gate: () =>
     new Gate({
       quality: find<HTMLInputElement>("#quality").valueAsNumber,
@@ -23,6 +23,19 @@ const page: Page = {
   changed: () => void judge(),
 };
 const panes = [...document.querySelectorAll<HTMLElement>(".pane")].map((root) => new Pane(root, page));
+
+/** Find and judge faces; once more if other models were opened, and these closed, meanwhile. */
+async function analyze(picture: Picture): Promise<Face[]> {
+  for (;;) {
+    const now = opened;
+    if (!now) throw new Error("no models yet: open a detector and a recogniser above");
+    try {
+      return await (await now).analyze(picture);
+    } catch (error) {
+      if (now === opened) throw error;
+    }
+  }
+}
 
 /** Compare the two chosen faces, if the gate lets them. */
 async function judge(): Promise<void> {

@@ -1,12 +1,12 @@
 /** One side of the page: a picture or the camera, the faces in it, and the one that is chosen. */
 
-import { type FaceAnalyzer, type Gate, loadImage, type Picture } from "../src/index.js";
+import { type Face, type Gate, loadImage, type Picture } from "../src/index.js";
 import { frames } from "./camera.js";
 import { drawScene, type Shown } from "./draw.js";
 
 /** What a pane needs of the page. */
 export interface Page {
-  analyzer(): Promise<FaceAnalyzer>;
+  analyze(picture: Picture): Promise<Face[]>;
   gate(): Gate;
   changed(): void;
 }
@@ -89,12 +89,11 @@ export class Pane {
 
   private async analyze(picture: Picture, mirrored: boolean): Promise<void> {
     const turn = ++this.turn;
-    const analyzer = await this.page.analyzer();
-    const faces = await analyzer.analyze(picture);
+    const faces = await this.page.analyze(picture);
     if (turn === this.turn) this.show(picture, faces, mirrored);
   }
 
-  private show(picture: Picture, faces: readonly Shown["face"][], mirrored: boolean): void {
+  private show(picture: Picture, faces: readonly Face[], mirrored: boolean): void {
     if (picture !== this.picture && !this.live) this.index = 0;
     this.picture = picture;
     this.shown = faces.map((face) => ({ face, refusal: this.page.gate().refusal(face) }));

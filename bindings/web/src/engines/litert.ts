@@ -36,6 +36,11 @@ export function litertEngine(litert: LiteRt, accelerator: Accelerator = "wasm"):
 }
 
 async function open(litert: LiteRt, accelerator: Accelerator, artifact: Artifact): Promise<Loaded> {
+  if (artifact.contract.input.dtype === "int8") {
+    throw new UnsupportedModel(
+      `${artifact.name}: its input is int8, which LiteRT.js does not have; quantize it with --io float`,
+    );
+  }
   let model: LiteRtModel;
   try {
     model = await litert.loadAndCompile(artifact.bytes, { accelerator });

@@ -31,7 +31,7 @@ PEOPLE = Path(__file__).resolve().parents[4] / "evaluate" / "people"
 def main(folder: Path) -> None:
     """Write the answers beside the models."""
     pictures = {path.stem: load_image(path) for path in sorted(PEOPLE.glob("*.jpg"))}
-    answers: dict[str, Any] = {"engines": {}, "contracts": list(refused(next(folder.glob("*.onnx"))))}
+    answers: dict[str, Any] = {"engines": {}}
     for suffix in ("onnx", "tflite"):
         paths = {load_artifact(path).contract.task_name: path for path in sorted(folder.glob(f"*.{suffix}"))}
         analyzer = FaceAnalyzer(paths["detection"], paths["recognition"])
@@ -47,16 +47,16 @@ def main(folder: Path) -> None:
         temporary.mkdir()
         for name, picture in pictures.items():
             (temporary / f"{name}.png").write_bytes(encode_png(picture))
-    calibrate(folder / answers["engines"]["onnx"]["embedder"], folder / "calibrated")
+    recogniser = folder / answers["engines"]["onnx"]["embedder"]
+    answers["contracts"] = list(refused(recogniser))
+    calibrate(recogniser, folder / "calibrated")
     with atomic(folder / "answers.json") as temporary:
         temporary.write_text(json.dumps(answers))
 
 
 def calibrate(model: Path, folder: Path) -> None:
-    """A copy of the model whose contract has thresholds."""
-    folder.mkdir(exist_ok=True)
-    artifact = load_artifact(shutil.copy(model, folder))
-    task = artifact.contract.task
+    """Write a copy of the model whose contract has thresholds into a folder of its own."""
+    task = load_artifact(model).contract.task
     assert isinstance(task, Recognition)
     thresholds = tuple(
         Threshold(far=far, score=score, score_interval=(score, score), tar=1.0)
@@ -72,7 +72,10 @@ def calibrate(model: Path, folder: Path) -> None:
         backend="onnxruntime",
     )
     task = msgspec.structs.replace(task, calibration=calibration)
-    replace_contract(artifact, msgspec.structs.replace(artifact.contract, task=task))
+    with atomic(folder) as temporary:
+        temporary.mkdir()
+        artifact = load_artifact(shutil.copy(model, temporary))
+        replace_contract(artifact, msgspec.structs.replace(artifact.contract, task=task))
 
 
 def told(face: Face) -> dict[str, Any]:
@@ -87,9 +90,9 @@ def told(face: Face) -> dict[str, Any]:
     }
 
 
-def refused(path: Path) -> Iterator[dict[str, str]]:
-    """Broken contracts, each with what is said of it."""
-    sound = load_artifact(path).contract.to_json()
+def refused(recogniser: Path) -> Iterator[dict[str, str]]:
+    """A recogniser's contract, broken in one place after another, each with what is said of it."""
+    sound = load_artifact(recogniser).contract.to_json()
     broken = ["", "[]", "null", "{", '"text"']
     for where, value in (
         (("schema",), 2),
@@ -113,7 +116,7 @@ def refused(path: Path) -> Iterator[dict[str, str]]:
         (("task",), {}),
         (("task",), []),
         (("task", "type"), "segmentation"),
-        (("task", "type"), "recognition"),
+        (("task", "type"), "detection"),
     ):
         contract = json.loads(sound)
         inner = contract

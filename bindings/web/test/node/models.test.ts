@@ -205,6 +205,14 @@ test("the engines' packages have the types that are asked of them", () => {
   assert.equal(litertEngine(lite).format, "tflite");
 });
 
+test("LiteRT.js has no int8 inputs", async () => {
+  const model: Artifact = { ...detectorModel(ONE_FACE, { dtype: "int8", layout: "NHWC" }), format: "tflite" };
+  await assert.rejects(Detector.load(model, litertEngine(litert)), {
+    name: "UnsupportedModel",
+    message: "golden.onnx: its input is int8, which LiteRT.js does not have; quantize it with --io float",
+  });
+});
+
 test("a damaged ONNX file with a sound contract is refused by the engine", async () => {
   ort.env.wasm.numThreads = 1;
   await assert.rejects(Detector.load(onnx(["pocketface", CONTRACT]), ortEngine(ort)), {
