@@ -5,6 +5,7 @@ PY   := $(VENV)/bin/python -P
 OUT  ?= out
 # Processes that share the tests: make test WORKERS=4. Each takes about 2 GB.
 WORKERS ?= 2
+WEB  := bindings/web
 
 # The newest tools with wheels for every pinned version are Python 3.11's; 3.12 lacks one engine, tflite-runtime.
 # Another interpreter: make PYTHON=/path/to/python3.11
@@ -12,7 +13,7 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3; do \
 	  "$$p" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13))' 2>/dev/null && echo $$p && break; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-slow test-browsers lint format golden bench wheel clean distclean
+.PHONY: help install demo test test-slow test-browsers lint format golden web web-browser bench wheel clean distclean
 
 help: ## list what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -43,6 +44,12 @@ format: install ## put the sources into the house's format
 golden: install ## write bindings/golden anew: what runtimes in other languages are held to
 	$(PY) -m pocketface.evaluate.golden bindings/golden/vectors
 
+web: $(WEB)/node_modules/.package-lock.json ## check, build and test the TypeScript runtime in Node
+	cd $(WEB) && npm run -s check && npm run -s build && npm run -s size && npm run -s test:node
+
+web-browser: install web $(OUT)/web/answers.json ## the same in Chromium, models and the demo page included
+	cd $(WEB) && npm run -s test && MODELS="$(abspath $(OUT))/web" npm run -s test:models
+
 bench: demo ## measure folding, pixels, memory and exporting on this machine
 	$(PY) -m pocketface bench self $(OUT) --out $(OUT)/bench
 
@@ -51,11 +58,24 @@ wheel: install ## build the wheel and the sdist into dist/
 	$(PY) -m build --no-isolation
 
 clean: ## remove what was made, but for .venv
+	rm -rf $(WEB)/dist $(WEB)/dist-test $(WEB)/dist-demo
 	rm -rf $(OUT) build dist pocketface.egg-info .pytest_cache .mypy_cache .ruff_cache
 	find . -path ./$(VENV) -prune -o -type d -name __pycache__ -exec rm -rf {} +
 
-distclean: clean ## remove .venv as well
-	rm -rf $(VENV)
+distclean: clean ## remove .venv and node_modules as well
+	rm -rf $(VENV) $(WEB)/node_modules
+
+# npm ci takes exactly what the lock names. No package's own scripts are run: none is needed.
+$(WEB)/node_modules/.package-lock.json: $(WEB)/package-lock.json
+	@node -e 'process.exit(process.versions.node.split(".")[0] < 20 ? 1 : 0)' 2>/dev/null && command -v npm >/dev/null || \
+	  { echo 'make web needs node 20 or newer, and npm; nothing else here needs them' >&2; exit 1; }
+	cd $(WEB) && npm ci --ignore-scripts
+	@touch $@
+
+$(OUT)/web/answers.json: $(WEB)/test/models/answers.py
+	$(PY) -m pocketface export mos_xs --format onnx --format tflite --precision float32 --out $(OUT)/web
+	$(PY) -m pocketface export facelivtv2_xs_ri --format onnx --format tflite --precision float32 --out $(OUT)/web
+	$(PY) $(WEB)/test/models/answers.py $(OUT)/web
 
 # The root of this checkout is the package, so Python must see it under the name pocketface: .venv/view/pocketface is
 # a link to the root, and a .pth file puts .venv/view on the path. (setuptools' editable install would put the folder
