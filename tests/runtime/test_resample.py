@@ -62,6 +62,14 @@ def test_the_division_is_exact_just_below_each_whole_number() -> None:
         assert ((last + 1) / n == mean).all()
 
 
+def test_the_product_is_exact_on_both_sides_of_each_whole_number() -> None:
+    n = np.arange(1, 1 << 13, dtype=np.float32)
+    inverse = np.float32(1) / n
+    for mean in range(1, 256):
+        assert ((mean * n - 1 + np.float32(0.5)) * inverse < mean).all()  # the greatest sum that is still less
+        assert ((mean * n + np.float32(0.5)) * inverse >= mean).all()
+
+
 def test_box_mean_over_many_chunks_and_of_views() -> None:
     image = picture(700, 1501)
     expected = box_mean(image, 3)
