@@ -11,7 +11,7 @@ import importlib.util
 import io
 import sys
 import time
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -42,7 +42,7 @@ class Stopwatch:
     """Processor time by step, each without the steps inside it."""
 
     def __init__(self) -> None:
-        self.times_ms: Counter[str] = Counter()
+        self.times_ms: defaultdict[str, float] = defaultdict(float)
         self._inside: list[float] = []
 
     def wrap(self, step: str, function: Callable[..., Any]) -> Callable[..., Any]:
@@ -148,16 +148,18 @@ def _section(checkouts: dict[str, Timed], photo: NDArray[np.uint8], rounds: int)
 
 
 def _table(title: str, steps: tuple[str, ...], medians: dict[str, list[float]]) -> Section:
-    rows: list[Row] = [
-        {"step": step, **{name: times[i] for name, times in medians.items()}} for i, step in enumerate(steps)
-    ]
-    python = {name: sum(row[name] for row in rows[1:] if row["step"] not in ENGINES) for name in medians}
-    whole = {name: sum(times[1:]) for name, times in medians.items()}
-    rows += [{"step": "Python's, all but reading and the runs", **python}, {"step": "all but reading", **whole}]
-    for row in rows:
-        row["share"] = row["now"] / whole["now"]
+    analysed = {name: dict(zip(steps[1:], times[1:], strict=True)) for name, times in medians.items()}
+    whole = {name: sum(times.values()) for name, times in analysed.items()}
+    engines = {name: sum(times[step] for step in ENGINES) for name, times in analysed.items()}
+    lines = {step: {name: times[i] for name, times in medians.items()} for i, step in enumerate(steps)}
+    lines["Python's, all but reading and the runs"] = {name: whole[name] - engines[name] for name in medians}
+    lines["all but reading"] = whole
+    rows: list[Row] = []
+    for step, times_ms in lines.items():
+        row: Row = {"step": step, **times_ms, "share": times_ms["now"] / whole["now"]}
         if "before" in medians:
-            row["ratio"] = row["now"] / row["before"]
+            row["ratio"] = times_ms["now"] / times_ms["before"]
+        rows.append(row)
     columns = [Column(key="step", name="step")]
     columns += [Column(key=name, name=name, unit="ms", kind="number", spec=".2f") for name in reversed(medians)]
     columns += [Column(key="share", name="share", kind="number", spec=".0%")]

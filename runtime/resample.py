@@ -76,7 +76,7 @@ def _mean_columns(sums: NDArray[np.uint16], box_height: int, box_width: int, out
 @functools.lru_cache(maxsize=64)
 def _channel_sum(pixels: int, boxes: int) -> NDArray[np.float32]:
     """0s and 1s that take the channels of ``boxes`` boxes side by side, ``pixels`` wide each, to their sums."""
-    return np.kron(np.eye(boxes, dtype=np.float32), np.tile(np.eye(3, dtype=np.float32), (pixels, 1)))
+    return np.kron(np.eye(boxes), np.tile(np.eye(3), (pixels, 1))).astype(np.float32)
 
 
 def stretch(image: NDArray[np.uint8], rows: NDArray[np.int64], columns: NDArray[np.int64]) -> NDArray[np.uint8]:
@@ -128,7 +128,7 @@ def _blends(columns: bytes, width: int) -> tuple[tuple[slice, slice, NDArray[np.
         weights[left - first, each] = 256 - (some & 255)
         weights[right - first, each] += some & 255  # on top: at an edge, both are the same pixel
         place, taken = (slice(3 * a, 3 * b) for a, b in ((start, start + len(some)), (first, last)))
-        products.append((place, taken, np.kron(weights / 65536, np.eye(3, dtype=np.float32)).astype(np.float32)))
+        products.append((place, taken, np.kron(weights / 65536, np.eye(3)).astype(np.float32)))
     return tuple(products)
 
 
