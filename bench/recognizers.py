@@ -153,7 +153,8 @@ def open_raw(path: Path) -> Callable[[], object]:
 
 def measure_recognizers(files: Mapping[str, Path], rounds: int = 40) -> Section:
     """Median processor time of one crop for each file, in turn; ratios are medians over the rounds."""
-    runs, rows = {}, []
+    runs: dict[str, Callable[[], object]] = {}
+    rows: list[Row] = []
     for name, path in files.items():
         try:
             runs[name] = open_raw(path)
