@@ -146,20 +146,24 @@ def main(name: str, threads: str, photos: str, *files: str) -> None:
         with np.load(photos) as stored:
             images = [np.ascontiguousarray(image[..., ::-1] if swapped else image) for image in stored.values()]
         run(images[0])
+        about = " ".join((PEERS[name].__doc__ or "").split())
+        print(json.dumps({"about": about}), file=answers, flush=True)
+        for _ in sys.stdin:
+            print(json.dumps(_passed(run, images)), file=answers, flush=True)
     except BaseException as e:  # told to the parent, which makes it a row
         reason = str(e).strip().splitlines() or [""]
         print(json.dumps({"error": f"{type(e).__name__}: {reason[0]}"}), file=answers, flush=True)
-        return
-    about = " ".join((PEERS[name].__doc__ or "").split())
-    print(json.dumps({"about": about}), file=answers, flush=True)
-    for _ in sys.stdin:
-        passed: dict[str, list[Any]] = {"times_ms": [], "cpu_ms": [], "boxes": []}
-        for image in images:
-            start, busy = time.perf_counter(), time.process_time()
-            passed["boxes"].append(run(image))
-            passed["times_ms"].append((time.perf_counter() - start) * 1e3)
-            passed["cpu_ms"].append((time.process_time() - busy) * 1e3)  # of all its threads
-        print(json.dumps(passed), file=answers, flush=True)
+
+
+def _passed(run: Pipeline, images: list[Image]) -> dict[str, list[Any]]:
+    """Times and boxes of all photos; processor time is that of all threads."""
+    passed: dict[str, list[Any]] = {"times_ms": [], "cpu_ms": [], "boxes": []}
+    for image in images:
+        start, busy = time.perf_counter(), time.process_time()
+        passed["boxes"].append(run(image))
+        passed["times_ms"].append((time.perf_counter() - start) * 1e3)
+        passed["cpu_ms"].append((time.process_time() - busy) * 1e3)
+    return passed
 
 
 if __name__ == "__main__":

@@ -82,8 +82,7 @@ def run_peers(peers: Sequence[Peer], images: Sequence[NDArray[np.uint8]], rounds
             if "about" in told:
                 running.append((peer, process))
         for turn in range(rounds):
-            for peer, process in running if turn % 2 else reversed(running):
-                _pass(peer, process)
+            running = [(peer, process) for peer, process in running[:: 1 if turn % 2 else -1] if _pass(peer, process)]
 
 
 @contextlib.contextmanager
@@ -111,16 +110,20 @@ def _answer(process: subprocess.Popen[str]) -> dict[str, Any]:
     return answer
 
 
-def _pass(peer: Peer, process: subprocess.Popen[str]) -> None:
+def _pass(peer: Peer, process: subprocess.Popen[str]) -> bool:
+    """One pass over the photos; False if the peer failed, and then it has no figures at all."""
     assert process.stdin is not None
-    process.stdin.write("run\n")
-    process.stdin.flush()
+    with contextlib.suppress(BrokenPipeError):
+        process.stdin.write("run\n")
+        process.stdin.flush()
     told = _answer(process)
     if "error" in told:
-        raise click.ClickException(f"{peer.name} ended while it ran")
+        peer.about, peer.times_ms, peer.cpu_ms, peer.boxes = f"failed on a photo: {told['error']}", [], [], []
+        return False
     peer.times_ms.append(told["times_ms"])
     peer.cpu_ms.append(told["cpu_ms"])
     peer.boxes = told["boxes"]
+    return True
 
 
 def latency_rows(peers: Sequence[Peer]) -> list[Row]:
@@ -129,7 +132,7 @@ def latency_rows(peers: Sequence[Peer]) -> list[Row]:
     for peer in peers:
         ours = next(p for p in peers if p.threads == peer.threads)  # the first is ours
         row: Row = {"pipeline": f"{peer.name} {_formats(peer)}".strip(), "threads": peer.threads, "about": peer.about}
-        if peer.times_ms:
+        if peer.times_ms and ours.times_ms:
             times, cpu = np.array(peer.times_ms), np.array(peer.cpu_ms)
             row |= {
                 "p50_ms": float(np.median(times)),
@@ -234,7 +237,11 @@ def main(
     as_json: bool,
 ) -> None:
     """Measure this pipeline and its peers on the pictures in the folder PHOTOS."""
-    places = dict(venv.split("=", 1) for venv in venvs if "=" in venv)
+    if len(detectors) != len(recognizers):
+        raise click.UsageError(f"{len(detectors)} detectors and {len(recognizers)} recognisers; give them in pairs")
+    if wrong := [venv for venv in venvs if venv.partition("=")[0] not in PEERS or "=" not in venv]:
+        raise click.UsageError(f"--venv {wrong[0]}: expected PEER=FOLDER, with one of {', '.join(PEERS)}")
+    places = dict(venv.split("=", 1) for venv in venvs)
     pairs = [(str(d.resolve()), str(r.resolve())) for d, r in zip(detectors, recognizers, strict=True)]
     peers = [Peer("ours", sys.executable, n, pair) for n in threads for pair in pairs]
     for name in sorted(PEERS.keys() - {"ours"}):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 from pocketface.bench import peers
 from pocketface.bench.peers import Peer, latency_rows, recall_rows, run_peers
@@ -22,7 +23,9 @@ if name == "absent":
     print(json.dumps({"error": "ModuleNotFoundError: No module named 'absent'"}))
     sys.exit()
 print(json.dumps({"about": name}), flush=True)
-for _ in sys.stdin:
+for turn, _ in enumerate(sys.stdin):
+    if name == "breaks" and turn:
+        sys.exit(1)
     ms = 1.0 if name == "fast" else 3.0
     boxes = [[0, 0, 9, 9]] if name == "fast" else []
     print(json.dumps({"times_ms": [ms] * count, "cpu_ms": [2 * ms] * count, "boxes": [boxes] * count}), flush=True)
@@ -34,18 +37,27 @@ def measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Peer]:
     child = tmp_path / "child.py"
     child.write_text(CHILD)
     monkeypatch.setattr(peers, "_CHILD", child)
-    found = [Peer(name, sys.executable, 1) for name in ("fast", "slow", "absent")]
+    found = [Peer(name, sys.executable, 1) for name in ("fast", "slow", "absent", "breaks")]
     run_peers(found, [np.zeros((4, 5, 3), np.uint8)] * 3, rounds=2)
     return found
 
 
 def test_each_has_a_row_and_who_fails_says_why(measured: list[Peer]) -> None:
-    fast, slow, absent = latency_rows(measured)
+    fast, slow, absent, breaks = latency_rows(measured)
     assert (fast["p50_ms"], fast["ratio"], fast["faces"], fast["with_face"]) == (1.0, 1.0, 3, 3)
     assert (slow["p50_ms"], slow["ratio"], slow["cpu_ratio"], slow["faces"]) == (3.0, 3.0, 3.0, 0)
     assert "No module named" in str(absent["about"])
-    assert "p50_ms" not in absent
-    assert [len(peer.times_ms) for peer in measured] == [2, 2, 0]
+    assert "failed on a photo" in str(breaks["about"])
+    assert "p50_ms" not in absent | breaks
+    assert [len(peer.times_ms) for peer in measured] == [2, 2, 0, 0]
+
+
+def test_a_wrong_place_is_refused(tmp_path: Path) -> None:
+    files = ["--detector", str(tmp_path), "--recognizer", str(tmp_path)]
+    for wrong in ("nobody=x", "opencv"):
+        done = CliRunner().invoke(peers.main, [str(tmp_path), *files, "--venv", wrong])
+        assert done.exit_code == 2
+        assert "expected PEER=FOLDER" in done.output
 
 
 def test_recall_counts_large_faces_and_false_alarms() -> None:
