@@ -124,7 +124,7 @@ def _laid_out(images: NDArray[np.uint8], dtype: str, planes: bool) -> NDArray[An
         return images.astype(dtype, order="C")
     n, height, width, channels = images.shape
     tensor = np.empty((n, channels, height, width), dtype)
-    for c in range(channels):  # three times as fast as one transposition
+    for c in range(channels):  # twice as fast as one transposition, while the picture is in the cache
         tensor[:, c] = images[..., c]
     return tensor
 

@@ -18,6 +18,7 @@ UNITS = 256
 MAX_BOX = 256
 
 _TOGETHER = 8  # results of one product; more of them would multiply by more zeros
+_SPAN = 32  # pixels that one product takes, about, however far apart its results are
 _CHUNK = 1 << 16  # values summed at a time: they stay in a core's cache and cost no memory worth counting
 
 
@@ -120,8 +121,10 @@ def _blends(columns: bytes, width: int) -> tuple[tuple[slice, slice, NDArray[np.
         results) in 1/65536, powers of two, so that nothing is ever rounded.
     """
     where, products = np.frombuffer(columns, np.int64), []
-    for start in range(0, len(where), _TOGETHER):
-        some = where[start : start + _TOGETHER]
+    apart = int(np.abs(np.diff(where)).max(initial=1))
+    step = max(1, min(_TOGETHER, _SPAN * UNITS // apart))
+    for start in range(0, len(where), step):
+        some = where[start : start + step]
         each, left, right = np.arange(len(some)), *(np.clip((some >> 8) + i, 0, width - 1) for i in (0, 1))
         first, last = int(left.min()), int(right.max()) + 1
         weights = np.zeros((last - first, len(some)), np.float32)

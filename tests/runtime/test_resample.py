@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pocketface.runtime.resample import MAX_BOX, box_mean, sample, stretch
+from pocketface.runtime.resample import MAX_BOX, _blends, box_mean, sample, stretch
 
 
 def picture(height: int, width: int, seed: int = 0) -> np.ndarray:
@@ -96,6 +96,16 @@ def test_stretch_blends_and_repeats_the_edge(seed: int) -> None:
     got = stretch(image, rows, columns)
     for y, x, c in np.ndindex(got.shape):
         assert got[y, x, c] == slow_blend(image, int(rows[y]), int(columns[x]), c, clamp=True)
+
+
+def test_a_strip_of_many_pixels_needs_little_memory() -> None:
+    """Its products would otherwise hold a weight for every pixel between two results, nearly all of them 0."""
+    width = 1 << 18
+    columns = 256 * (np.arange(320) * (width // 320))
+    image = picture(1, width)
+    got = stretch(image, np.zeros(1, np.int64), columns)
+    np.testing.assert_array_equal(got[0], image[0, columns >> 8])
+    assert sum(weights.nbytes for _, _, weights in _blends(columns.tobytes(), width)) < 1e5
 
 
 @pytest.mark.parametrize("seed", range(10))
