@@ -149,13 +149,10 @@ def _check_options(score_threshold: float | None, max_faces: int | None) -> None
 
 
 def _faces(candidates: Candidates, scale: float) -> list[DetectedFace]:
-    return [_face(candidates, i, scale) for i in range(len(candidates.scores))]
-
-
-def _face(candidates: Candidates, i: int, scale: float) -> DetectedFace:
-    return DetectedFace(
-        box=to_source(candidates.boxes[i], scale).astype(np.float32),
-        score=float(candidates.scores[i]),
-        landmarks=to_source(candidates.landmarks[i], scale).astype(np.float32),
-        rotation=None if candidates.rotations is None else candidates.rotations[i].astype(np.float32),
-    )
+    boxes, landmarks = (to_source(part, scale).astype(np.float32) for part in (candidates.boxes, candidates.landmarks))
+    count = len(candidates.scores)
+    rotations = [None] * count if candidates.rotations is None else candidates.rotations.astype(np.float32)
+    return [
+        DetectedFace(box=boxes[i], score=float(candidates.scores[i]), landmarks=landmarks[i], rotation=rotations[i])
+        for i in range(count)
+    ]

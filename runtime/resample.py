@@ -17,6 +17,8 @@ UNITS = 256
 #: Longest side of a box; sums of 256 x 256 pixels still fit in 24 bits.
 MAX_BOX = 256
 
+_TOGETHER = 8  # results of one product; more of them would multiply by more zeros
+_SPAN = 32  # pixels that one product takes, about, however far apart its results are
 _CHUNK = 1 << 16  # values summed at a time: they stay in a core's cache and cost no memory worth counting
 
 
@@ -59,16 +61,23 @@ def _mean_rows(rows: NDArray[np.uint8], box_height: int, k: int, out: NDArray[np
 
 def _mean_columns(sums: NDArray[np.uint16], box_height: int, box_width: int, out: NDArray[np.uint8]) -> None:
     """Sum box_width neighbours per channel and divide. The product with 0s and 1s is a sum that BLAS does fast."""
-    n = box_height * box_width
-    totals = sums.reshape(-1, 3 * box_width).astype(np.float32) @ _channel_sum(box_width)
-    totals += n // 2
-    totals /= n  # below 2**24 / n and n <= 2**16: the quotient never rounds up to the next whole number
+    boxes, n = out.shape[0] * out.shape[1], box_height * box_width
+    together = next(g for g in (4, 2, 1) if boxes % g == 0)  # BLAS is slow on a matrix three columns wide
+    ones = _channel_sum(box_width, together)
+    totals = sums.astype(np.float32, order="C").reshape(-1, len(ones)) @ ones
+    if n < 1 << 13:  # a product is five times as fast as a quotient, and half a unit more keeps it off whole numbers
+        totals += n // 2 + 0.5
+        totals *= np.float32(1 / n)
+    else:
+        totals += n // 2
+        totals /= n  # below 2**24 / n and n <= 2**16: the quotient never rounds up to the next whole number
     out[...] = totals.reshape(out.shape)  # the cast to uint8 drops the fraction
 
 
 @functools.lru_cache(maxsize=64)
-def _channel_sum(pixels: int) -> NDArray[np.float32]:
-    return np.tile(np.eye(3, dtype=np.float32), (pixels, 1))
+def _channel_sum(pixels: int, boxes: int) -> NDArray[np.float32]:
+    """0s and 1s that take the channels of ``boxes`` boxes side by side, ``pixels`` wide each, to their sums."""
+    return np.kron(np.eye(boxes), np.tile(np.eye(3), (pixels, 1))).astype(np.float32)
 
 
 def stretch(image: NDArray[np.uint8], rows: NDArray[np.int64], columns: NDArray[np.int64]) -> NDArray[np.uint8]:
@@ -89,11 +98,41 @@ def stretch(image: NDArray[np.uint8], rows: NDArray[np.int64], columns: NDArray[
     flat = image.reshape(height, 3 * width)
     first, second = (np.clip((rows >> 8) + i, 0, height - 1) for i in (0, 1))
     part = (rows & 255).astype(np.uint16)[:, None]
-    lines = flat[first] * (256 - part) + flat[second] * part  # at most 255 * 256: fits in uint16
-    left, right = (3 * np.clip((columns >> 8) + i, 0, width - 1)[:, None] + np.arange(3) for i in (0, 1))
-    part = np.repeat((columns & 255).astype(np.uint32), 3)
-    total = lines.take(left.ravel(), axis=1) * (256 - part) + lines.take(right.ravel(), axis=1) * part
-    return ((total + np.uint32(32768)) >> np.uint32(16)).astype(np.uint8).reshape(len(rows), len(columns), 3)
+    lines = flat[first] * (256 - part)  # at most 255 * 256: fits in uint16
+    lines += flat[second] * part
+    values = lines.astype(np.float32)
+    total = np.empty((len(rows), 3 * len(columns)), np.float32)
+    for place, taken, weights in _blends(columns.tobytes(), width):
+        np.matmul(values[:, taken], weights, out=total[:, place])
+    total += 0.5
+    return total.astype(np.uint8).reshape(len(rows), len(columns), 3)
+
+
+@functools.lru_cache(maxsize=16)
+def _blends(columns: bytes, width: int) -> tuple[tuple[slice, slice, NDArray[np.float32]], ...]:
+    """The horizontal blend as products, which BLAS does fast: a few results, the pixels they need, and the weights.
+
+    Args:
+        columns: those of ``stretch``, as the bytes of the array; photos come in few sizes, so the answer is kept.
+        width: of the picture.
+
+    Returns:
+        Of each product: where its results lie and where what it takes lies, in values, and the weights (taken,
+        results) in 1/65536, powers of two, so that nothing is ever rounded.
+    """
+    where, products = np.frombuffer(columns, np.int64), []
+    apart = int(np.abs(np.diff(where)).max(initial=1))
+    step = max(1, min(_TOGETHER, _SPAN * UNITS // apart))
+    for start in range(0, len(where), step):
+        some = where[start : start + step]
+        each, left, right = np.arange(len(some)), *(np.clip((some >> 8) + i, 0, width - 1) for i in (0, 1))
+        first, last = int(left.min()), int(right.max()) + 1
+        weights = np.zeros((last - first, len(some)), np.float32)
+        weights[left - first, each] = 256 - (some & 255)
+        weights[right - first, each] += some & 255  # on top: at an edge, both are the same pixel
+        place, taken = (slice(3 * a, 3 * b) for a, b in ((start, start + len(some)), (first, last)))
+        products.append((place, taken, np.kron(weights / 65536, np.eye(3)).astype(np.float32)))
+    return tuple(products)
 
 
 def sample(image: NDArray[np.uint8], rows: NDArray[np.int64], columns: NDArray[np.int64]) -> NDArray[np.uint8]:

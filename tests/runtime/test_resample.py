@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pocketface.runtime.resample import MAX_BOX, box_mean, sample, stretch
+from pocketface.runtime.resample import MAX_BOX, _blends, box_mean, sample, stretch
 
 
 def picture(height: int, width: int, seed: int = 0) -> np.ndarray:
@@ -62,6 +62,14 @@ def test_the_division_is_exact_just_below_each_whole_number() -> None:
         assert ((last + 1) / n == mean).all()
 
 
+def test_the_product_is_exact_on_both_sides_of_each_whole_number() -> None:
+    n = np.arange(1, 1 << 13, dtype=np.float32)
+    inverse = np.float32(1) / n
+    for mean in range(1, 256):
+        assert ((mean * n - 1 + np.float32(0.5)) * inverse < mean).all()  # the greatest sum that is still less
+        assert ((mean * n + np.float32(0.5)) * inverse >= mean).all()
+
+
 def test_box_mean_over_many_chunks_and_of_views() -> None:
     image = picture(700, 1501)
     expected = box_mean(image, 3)
@@ -88,6 +96,16 @@ def test_stretch_blends_and_repeats_the_edge(seed: int) -> None:
     got = stretch(image, rows, columns)
     for y, x, c in np.ndindex(got.shape):
         assert got[y, x, c] == slow_blend(image, int(rows[y]), int(columns[x]), c, clamp=True)
+
+
+def test_a_strip_of_many_pixels_needs_little_memory() -> None:
+    """Its products would otherwise hold a weight for every pixel between two results, nearly all of them 0."""
+    width = 1 << 18
+    columns = 256 * (np.arange(320) * (width // 320))
+    image = picture(1, width)
+    got = stretch(image, np.zeros(1, np.int64), columns)
+    np.testing.assert_array_equal(got[0], image[0, columns >> 8])
+    assert sum(weights.nbytes for _, _, weights in _blends(columns.tobytes(), width)) < 1e5
 
 
 @pytest.mark.parametrize("seed", range(10))
