@@ -113,10 +113,7 @@ def _job(
         source = equalized_source(parent, ranges, folder, weights)
     options: dict[str, Any] = {"backend": backend, "decisions": deciding, "source": source, "progress": progress}
     job = Job(parent, how, ranges, judges, **options)
-    notes = [problem for each in (ranges, judges) if each for problem in each.problems]
-    risk = job.at_risk.items()
-    notes += [f"{layer} reaches {peak:.0f} and stays in float32: half might overflow" for layer, peak in risk]
-    return job, notes
+    return job, [*(problem for each in (ranges, judges) if each for problem in each.problems), *job.forecast]
 
 
 def _recipe(name: str, keep: Sequence[str], io: str | None, parent: Artifact) -> Recipe:

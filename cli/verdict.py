@@ -67,17 +67,13 @@ def verdict(
     from ..export.quiet import quiet
     from ..quantize.verdict import weigh
     from ..quantize.verdict_table import verdict_facts, verdict_section
-    from ..render import to_markdown
 
     with console().status("") as status, quiet(), TemporaryDirectory(prefix="pocketface-") as scratch:
         artifacts, trial = _trial(files, judge, recipes, gate, out or Path(scratch), status.update, **options)
-        lines, refused = weigh(artifacts, trial)
-    section = verdict_section(lines, trial.evidence.told, refused)
-    if markdown:
-        click.echo(to_markdown(section), nl=False)
-        return
+        lines, notes = weigh(artifacts, trial)
+    section = verdict_section(lines, trial.evidence.told, notes)
     facts, made = [verdict_facts(line) for line in lines], [line.artifact for line in lines]
-    finish(section.title, [section], facts, made, out=out, as_json=as_json)
+    finish(section.title, [section], facts, made, out=out, as_json=as_json, markdown=markdown)
 
 
 def _trial(

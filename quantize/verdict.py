@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from ..artifact import Artifact
 from ..bench.timing import median_ms
@@ -122,7 +123,8 @@ def weigh(files: Sequence[Artifact], trial: Trial) -> tuple[list[Line], list[str
         trial: how.
 
     Returns:
-        The lines, format by format, and a sentence for each recipe that could not be had.
+        The lines, format by format; and a sentence for each recipe that could not be had, each rescue that failed, and
+        what half precision might overflow in.
 
     Raises:
         InvalidModel: a file is quantized already.
@@ -131,16 +133,16 @@ def weigh(files: Sequence[Artifact], trial: Trial) -> tuple[list[Line], list[str
     for file in files:
         check_source(file)
     trial.evidence.require_apart(trial.calibration)
-    lines, refused, judge = list[Line](), list[str](), trial.evidence.pictures(files[0])
+    lines, notes, judge = list[Line](), list[str](), trial.evidence.pictures(files[0])
     for format in dict.fromkeys(file.format for file in files):
         ours = [file for file in files if file.format == format]
         made = [Line(file, file.contract.precision, reference=file is ours[0]) for file in ours]
-        made += _made(ours, trial, judge, refused)
+        made += _made(ours, trial, judge, notes)
         lines += _judged(made, trial)
-    return lines, refused
+    return lines, notes
 
 
-def _made(files: Sequence[Artifact], trial: Trial, judge: Pictures, refused: list[str]) -> Iterator[Line]:
+def _made(files: Sequence[Artifact], trial: Trial, judge: Pictures, notes: list[str]) -> Iterator[Line]:
     for recipe in trial.recipes or [parse_recipe(name) for name in available(files[0].format)]:
         reasons = []
         for file in reversed(files):  # Core ML's float16 before its float32: what it becomes computes in half as well
@@ -149,31 +151,32 @@ def _made(files: Sequence[Artifact], trial: Trial, judge: Pictures, refused: lis
             except UnsupportedModel as e:
                 reasons.append(str(e))
                 continue
-            yield from _variants(file, recipe, trial, judge, refused)
+            yield from _variants(file, recipe, trial, judge, notes)
             break
         else:
-            refused.append(reasons[0])
+            notes.append(f"Not to be had: {reasons[0]}.")
 
 
-def _variants(parent: Artifact, recipe: Recipe, trial: Trial, judge: Pictures, refused: list[str]) -> Iterator[Line]:
+def _variants(parent: Artifact, recipe: Recipe, trial: Trial, judge: Pictures, notes: list[str]) -> Iterator[Line]:
     """The file of a recipe; the same from an equalised network; the same with layers kept in float, if need be."""
-    job = _job(parent, recipe, trial, judge)
+    job, how = _job(parent, recipe, trial, judge), recipe.name
     made = quantize_artifact(job, trial.folder)
-    yield Line(made.artifact, recipe.name)
-    how = recipe.name
-    if trial.equalizing and recipe.static:
-        trial.progress(f"equalising {parent.path.name}")
-        source = equalized_source(parent, trial.calibration, trial.folder / "equalized" / "float", trial.weights)
-        job, how = _job(parent, recipe, trial, judge, source), f"{recipe.name}, equalised"
-        made = quantize_artifact(job, trial.folder / "equalized")
-        yield Line(made.artifact, how)
-    answers = [one for one in _gate(made.artifact, trial) if one.figure in made.fidelity.figures]
-    if trial.rescuing and broken(answers, made.fidelity.figures):
-        try:
-            rescued = quantize_artifact(job, trial.folder / "rescued", gate=answers, rescuing=True)
-            yield Line(rescued.artifact, f"{how}, rescued")
-        except ParityError as e:
-            refused.append(str(e))
+    notes += job.forecast
+    yield Line(made.artifact, how)
+    with TemporaryDirectory(prefix="pocketface-") as scratch:
+        if trial.equalizing and recipe.static:
+            trial.progress(f"equalising {parent.path.name}")
+            source = equalized_source(parent, trial.calibration, Path(scratch), trial.weights)
+            job, how = _job(parent, recipe, trial, judge, source), f"{how}, equalised"
+            made = quantize_artifact(job, trial.folder / "equalized")
+            yield Line(made.artifact, how)
+        answers = [one for one in _gate(made.artifact, trial) if one.figure in made.fidelity.figures]
+        if trial.rescuing and broken(answers, made.fidelity.figures):
+            try:
+                made = quantize_artifact(job, trial.folder / "rescued", gate=answers, rescuing=True)
+                yield Line(made.artifact, f"{how}, rescued")
+            except ParityError as e:
+                notes.append(f"Not rescued: {e}.")
 
 
 def _job(parent: Artifact, recipe: Recipe, trial: Trial, judge: Pictures, source: Artifact | None = None) -> Job:

@@ -40,20 +40,20 @@ _TASKS = {"recognition": _RECOGNITION, "detection": _DETECTION}
 _SHARES = ("tar_drop", "flips_genuine", "flips_impostor", "flips_all", "ap_drop", "missed", "landmarks")
 
 
-def verdict_section(lines: Sequence[Line], told: str, refused: Sequence[str]) -> Section:
-    """The table of one model, with what it rests on and what could not be had.
+def verdict_section(lines: Sequence[Line], told: str, more: Sequence[str]) -> Section:
+    """The table of one model, with what it rests on.
 
     Args:
         lines: of the model.
         told: what it was judged by, in words.
-        refused: a sentence for each recipe that could not be had.
+        more: further sentences.
     """
     contract = lines[0].artifact.contract
     columns = (*_FILE, *_TASKS[contract.task_name], *_VERDICT)
     keys = [column.key for column in columns]
     rows = [{key: value for key, value in _row(line).items() if key in keys} for line in lines]
     title = f"{contract.model}: take it or leave it"
-    return Section(title=title, columns=columns, rows=rows, notes=_notes(lines, told, refused))
+    return Section(title=title, columns=columns, rows=rows, notes=_notes(lines, told, more))
 
 
 def verdict_facts(line: Line) -> dict[str, Any]:
@@ -86,7 +86,7 @@ def _row(line: Line) -> Row:
     }
 
 
-def _notes(lines: Sequence[Line], told: str, refused: Sequence[str]) -> list[str]:
+def _notes(lines: Sequence[Line], told: str, more: Sequence[str]) -> list[str]:
     engines = ", ".join(dict.fromkeys(line.engine for line in lines))
     notes = [f"Judged by {told}, on {engines}."]
     if fars := {line.figures["far"] for line in lines if "far" in line.figures}:
@@ -99,4 +99,4 @@ def _notes(lines: Sequence[Line], told: str, refused: Sequence[str]) -> list[str
         notes.append("Core ML has no time here: only a Mac runs it, and the interpreter checks answers, not speed.")
     if any(line.how.endswith("rescued") for line in lines):
         notes.append("Layers to rescue were chosen on pictures of the same set, which is a little kind to them.")
-    return [*notes, *(f"Not to be had: {reason}." for reason in refused)]
+    return [*notes, *more]
