@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -53,7 +52,7 @@ def quantize(
     ranges and the layers that stayed in float are recorded in its contract. A picture or a person that is in both
     --calibration and --judge is an error. --report also quantizes each layer alone, to see what it costs, for minutes.
     """
-    from ..artifact import load_artifact
+    from ..artifact import load_artifact, scratch_folder
     from ..evaluate.plots import require_matplotlib
     from ..export.quiet import quiet
     from ..quantize.pipeline import quantize_artifact
@@ -63,15 +62,15 @@ def quantize(
         require_matplotlib()
     parent = load_artifact(artifact)
     conditions = _gate(gate, parent, rescuing)
-    with console().status("") as status, quiet(), TemporaryDirectory(prefix="pocketface-") as folder:
-        job, notes = _job(parent, conditions, Path(folder), status.update, **options)
+    with console().status("") as status, quiet(), scratch_folder() as folder:
+        job, notes = _job(parent, conditions, folder, status.update, **options)
         made = quantize_artifact(job, out or artifact.parent, gate=conditions, rescuing=rescuing)
         costs = made.rescue.costs if made.rescue else ()
         if report and not costs:
-            costs = measure_costs(job, Path(folder))
+            costs = measure_costs(job, folder)
     if report:
         _save(made, costs, notes, report)
-    _show(made, costs, notes, as_json)
+    _show(made, job.recipe, costs, notes, as_json)
 
 
 def _job(
@@ -165,7 +164,7 @@ def _save(made: Quantized, costs: Sequence[Cost], notes: Sequence[str], folder: 
     save_report(Report(title=title, sections=sections, command=command_line()), folder)
 
 
-def _show(made: Quantized, costs: Sequence[Cost], notes: Sequence[str], as_json: bool) -> None:
+def _show(made: Quantized, recipe: Recipe, costs: Sequence[Cost], notes: Sequence[str], as_json: bool) -> None:
     from ..quantize.sensitivity import cost_columns, cost_row
     from ..quantize.table import quantized_row, quantized_section
     from ..render import print_section
@@ -173,7 +172,7 @@ def _show(made: Quantized, costs: Sequence[Cost], notes: Sequence[str], as_json:
     if as_json:
         rescue = made.rescue
         told = {"before": rescue.before.figures, "kept": rescue.kept, "costs": rescue.costs} if rescue else None
-        print_json({**quantized_row(made), "rescue": told, "costs": costs, "notes": notes})
+        print_json({**quantized_row(made), "settings": recipe, "rescue": told, "costs": costs, "notes": notes})
         return
     print_section(quantized_section(made, notes))
     if costs:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -64,12 +63,13 @@ def verdict(
     pocketface verdict out/facelivtv2_xs_112_fp32.onnx out/facelivtv2_xs_112_fp32.tflite --aligned \\
         --calibration people.tar --judge others.tar --equalize --out verdict
     """  # noqa: D301 - click reads the escape as "keep these lines"
+    from ..artifact import scratch_folder
     from ..export.quiet import quiet
     from ..quantize.verdict import weigh
     from ..quantize.verdict_table import verdict_facts, verdict_section
 
-    with console().status("") as status, quiet(), TemporaryDirectory(prefix="pocketface-") as scratch:
-        artifacts, trial = _trial(files, judge, recipes, gate, out or Path(scratch), status.update, **options)
+    with console().status("") as status, quiet(), scratch_folder() as scratch:
+        artifacts, trial = _trial(files, judge, recipes, gate, out or scratch, status.update, **options)
         lines, notes = weigh(artifacts, trial)
     section = verdict_section(lines, trial.evidence.told, notes)
     facts, made = [verdict_facts(line) for line in lines], [line.artifact for line in lines]

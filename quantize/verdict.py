@@ -9,9 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
-from ..artifact import Artifact
+from ..artifact import Artifact, scratch_folder
 from ..bench.timing import median_ms
 from ..errors import ParityError, UnsupportedModel
 from ..evaluate.faces import bundled_portraits, inputs_for
@@ -163,10 +162,10 @@ def _variants(parent: Artifact, recipe: Recipe, trial: Trial, judge: Pictures, n
     made = quantize_artifact(job, trial.folder)
     notes += job.forecast
     yield Line(made.artifact, how)
-    with TemporaryDirectory(prefix="pocketface-") as scratch:
+    with scratch_folder() as scratch:
         if trial.equalizing and recipe.static:
             trial.progress(f"equalising {parent.path.name}")
-            source = equalized_source(parent, trial.calibration, Path(scratch), trial.weights)
+            source = equalized_source(parent, trial.calibration, scratch, trial.weights)
             job, how = _job(parent, recipe, trial, judge, source), f"{how}, equalised"
             made = quantize_artifact(job, trial.folder / "equalized")
             yield Line(made.artifact, how)
