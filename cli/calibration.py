@@ -28,7 +28,7 @@ _OPTIONS = (
 
 
 def calibration_options(command: Callable[..., None]) -> Callable[..., None]:
-    """The options of every command that calibrates: see :func:`pictures_to_calibrate`."""
+    """The options of every command that calibrates: see :func:`pictures_of` and :func:`finder_of`."""
     for option in reversed(_OPTIONS):
         command = option(command)
     return command

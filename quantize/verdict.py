@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ..artifact import Artifact, scratch_folder
 from ..bench.timing import median_ms
-from ..errors import ParityError, UnsupportedModel
+from ..errors import ExportError, ParityError, UnsupportedModel
 from ..evaluate.faces import bundled_portraits, inputs_for
 from ..evaluate.gate import Condition, broken, parse_gate
 from ..runtime.backends import open_backend
@@ -150,7 +150,10 @@ def _made(files: Sequence[Artifact], trial: Trial, judge: Pictures, notes: list[
             except UnsupportedModel as e:
                 reasons.append(str(e))
                 continue
-            yield from _variants(file, recipe, trial, judge, notes)
+            try:
+                yield from _variants(file, recipe, trial, judge, notes)
+            except ExportError as e:  # one recipe that fails is no reason to lose what the others gave
+                notes.append(f"Could not be made: {e}.")
             break
         else:
             notes.append(f"Not to be had: {reasons[0]}.")
