@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ..artifact import Artifact, scratch_folder
-from ..bench.timing import median_ms
+from ..bench.timing import least_ms
 from ..errors import ExportError, ParityError, UnsupportedModel
 from ..evaluate.faces import bundled_portraits, inputs_for
 from ..evaluate.gate import Condition, broken, parse_gate
@@ -217,7 +217,7 @@ def _faults(gate: Sequence[Condition], figures: dict[str, float], engine: str) -
             yield from broken([condition], figures)
 
 
-def _latencies(files: Sequence[Artifact], backend: str | None, rounds: int = 60) -> tuple[str, list[dict[str, float]]]:
+def _latencies(files: Sequence[Artifact], backend: str | None, rounds: int = 200) -> tuple[str, list[dict[str, float]]]:
     """The engine, and each file's ``latency`` as a share of the first one's; none for Core ML off a Mac.
 
     Our interpreter of ML Programs is there to check answers; how long it takes says nothing of a phone.
@@ -232,5 +232,5 @@ def _latencies(files: Sequence[Artifact], backend: str | None, rounds: int = 60)
         feeds = {spec.name: to_tensor(pixels, spec)}
         return lambda: engines[i].run(feeds)
 
-    times = median_ms({str(i): task(i) for i in range(len(files))}, rounds=rounds)
+    times = least_ms({str(i): task(i) for i in range(len(files))}, rounds=rounds)
     return engines[0].name, [{"latency": times[str(i)] / times["0"]} for i in range(len(files))]
