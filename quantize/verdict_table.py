@@ -94,7 +94,7 @@ def _notes(lines: Sequence[Line], told: str, more: Sequence[str]) -> list[str]:
             f"TAR at FAR {', '.join(f'{far:g}' for far in fars)}, each file at its own threshold; flips are pairs that "
             "pass with the float file and not with the other, or the other way round, at the float file's threshold."
         )
-    notes.append("Time: one picture, one thread, all files of a format in turn; the least of 200 rounds by float's.")
+    notes.append("Time: the processor's, one picture, one thread, all files of a format in turn, median of 100 rounds.")
     if any(line.engine == "mil" for line in lines):
         notes.append("Core ML has no time here: only a Mac runs it, and the interpreter checks answers, not speed.")
     if any(line.how.endswith("rescued") for line in lines):
