@@ -15,7 +15,6 @@ from pocketface.artifact import (
     discard_unfinished,
     load_artifact,
     replace_contract,
-    scratch_folder,
     sidecar_path,
     write_sidecar,
 )
@@ -239,15 +238,6 @@ def test_atomic_replaces_a_file_or_a_folder(standing: Path) -> None:
         assert "old" in str(written(standing))  # until the very end
     assert "new" in str(written(standing))
     assert [p.name for p in standing.parent.iterdir()] == ["net.x"]
-
-
-def test_a_scratch_folder_is_gone_afterwards_and_when_the_process_must_end_at_once() -> None:
-    with scratch_folder() as folder:
-        (folder / "half.onnx").write_bytes(b"half")
-    assert not folder.exists()
-    with scratch_folder() as folder:
-        discard_unfinished()
-        assert not folder.exists()
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit, ValueError, GeneratorExit])
