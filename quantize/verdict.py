@@ -10,10 +10,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
+import numpy as np
+
 from ..artifact import Artifact, scratch_folder
-from ..bench.timing import median_ms
+from ..bench.timing import elapsed_ms, interleaved
 from ..errors import ExportError, ParityError, UnsupportedModel
 from ..evaluate.faces import bundled_portraits, inputs_for
 from ..evaluate.gate import Condition, broken, parse_gate
@@ -228,12 +231,12 @@ def _latencies(files: Sequence[Artifact], backend: str | None, rounds: int = 100
     if engines[0].name == "mil":
         return "mil", [{} for _ in files]
     pixels = inputs_for(files[0].contract, bundled_portraits()[:1])
-
-    def task(i: int) -> Callable[[], object]:
-        spec = files[i].contract.input
-        feeds = {spec.name: to_tensor(pixels, spec)}
-        return lambda: engines[i].run(feeds)
-
-    tasks = {str(i): task(i) for i in range(len(files))}
-    times = median_ms(tasks, rounds=rounds, clock=time.process_time)  # of one thread: a busy machine does not count
-    return engines[0].name, [{"latency": times[str(i)] / times["0"]} for i in range(len(files))]
+    clock = time.process_time  # of one thread: what else the machine does is not counted
+    measures = dict[str, Callable[[], float]]()
+    for i, (file, engine) in enumerate(zip(files, engines, strict=True)):
+        spec = file.contract.input
+        task = partial(engine.run, {spec.name: to_tensor(pixels, spec)})
+        measures[str(i)] = partial(elapsed_ms, task, clock)
+    times = interleaved(measures, rounds=rounds, warmup=3)
+    medians = [float(np.median(times[str(i)])) for i in range(len(files))]
+    return engines[0].name, [{"latency": median / medians[0]} for median in medians]
