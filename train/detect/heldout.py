@@ -1,16 +1,14 @@
-"""The held-out pictures as files: ``python -m pocketface.train.detect.heldout --data DIR --out DIR``.
+"""The held-out pictures as files.
 
 ``held_out/faces.json`` and its pictures are what ``evaluate detection`` and ``verdict`` take, with the faces that
-``train.detect.report`` counts and no others. ``training/`` holds some of the other pictures, to calibrate on.
+``scenes report`` counts and no others. ``training/`` holds some of the other pictures, to calibrate on.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from itertools import count
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +17,8 @@ from PIL import Image
 from ...artifact import atomic
 from .holdout import held_out
 from .judge import counted
-from .labels import labelled
 from .scenes import Scene
+from .sources import PORTRAITS
 
 #: Pictures of the training part that are written.
 TO_CALIBRATE = 256
@@ -30,7 +28,7 @@ def write_parts(scenes: Iterable[Scene], folder: Path, *, to_calibrate: int = TO
     """Write both parts, each whole or not at all.
 
     Args:
-        scenes: of data sets with boxes.
+        scenes: of data sets with boxes; marked portraits are passed over, as the precision of the report does.
         folder: gets ``held_out`` and ``training``.
         to_calibrate: pictures of the training part, at most; as many of the first ones of every source.
 
@@ -41,7 +39,7 @@ def write_parts(scenes: Iterable[Scene], folder: Path, *, to_calibrate: int = TO
     with atomic(folder / "held_out") as held, atomic(folder / "training") as training:
         held.mkdir()
         training.mkdir()
-        for number, one in zip(count(), scenes, strict=False):
+        for number, one in enumerate(one for one in scenes if one.source != PORTRAITS):
             name = f"{one.source}_{number:05d}.png"
             if held_out(one.name):
                 _save(one, held / name)
@@ -66,18 +64,3 @@ def _faces(one: Scene) -> list[dict[str, Any]]:
 def _save(one: Scene, path: Path) -> None:
     """Without loss, so that the figures are those of the scenes."""
     Image.fromarray(one.image).save(path, compress_level=1)
-
-
-def main(arguments: Sequence[str] | None = None) -> None:
-    """The command."""
-    parser = argparse.ArgumentParser(prog="pocketface.train.detect.heldout", description=__doc__)
-    parser.add_argument("--data", type=Path, nargs="+", required=True, help="folders of detection data")
-    parser.add_argument("--out", type=Path, required=True, help="folder of the two parts")
-    options = parser.parse_args(arguments)
-    problems = list[str]()
-    told = write_parts(labelled(options.data, None, problems, Counter()), options.out)
-    print(json.dumps({**told, "problems": problems[:20], "left out": len(problems)}, indent=1))
-
-
-if __name__ == "__main__":
-    main()
