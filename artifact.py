@@ -200,6 +200,25 @@ def atomic(path: Path) -> Iterator[Path]:
         _UNFINISHED.pop(scratch, None)
 
 
+@contextlib.contextmanager
+def scratch_folder() -> Iterator[Path]:
+    """A folder for files on the way to others, which is gone afterwards: after an error or an interrupt as well.
+
+    Raises:
+        OutputError: there is no place for temporary files.
+    """
+    try:
+        folder = Path(tempfile.mkdtemp(prefix="pocketface-"))
+    except OSError as e:
+        raise OutputError(f"cannot make a temporary folder: {e.strerror or e}") from e
+    _UNFINISHED[folder] = folder
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        _UNFINISHED.pop(folder, None)
+
+
 def discard_unfinished() -> None:
     """Remove what is being written, for a process that must end at once and cannot unwind; old files stand."""
     for scratch, path in list(_UNFINISHED.items()):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from importlib.resources import files
 from pathlib import Path
+from typing import Literal
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -15,6 +16,7 @@ from .artifact import atomic
 from .errors import MissingExtra
 from .report import WORDS, Column, Report, Section, State, Value, state_of
 
+_RIGHT = ("number", "count", "bytes")
 COLORS: dict[State, str] = {"pass": "green", "fail": "bold red", "open": "yellow"}
 
 
@@ -68,6 +70,15 @@ def print_section(section: Section, console: Console | None = None) -> None:
     console.print()
 
 
+def to_markdown(section: Section) -> str:
+    """A section's table in Markdown, with its notes below; for a README. Verdicts and units are in words."""
+    heads = [column.heading for column in section.columns]
+    rows = [[column.show(row.get(column.key)) for column in section.columns] for row in section.rows]
+    rule = ["--:" if column.kind in _RIGHT else "---" for column in section.columns]
+    lines = [f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |" for cells in (heads, rule, *rows)]
+    return "\n".join([f"**{section.title}**", "", *lines, "", *section.notes]) + "\n"
+
+
 def _console() -> Console:
     console = Console()
     return console if console.is_terminal else Console(width=240)  # in a log, the reader's window is not ours to guess
@@ -78,8 +89,8 @@ def _table(section: Section) -> Table:
     for column in section.columns:
         cells = [_text(column, row.get(column.key)) for row in section.rows]
         width = None if column.kind == "text" else max((len(cell) for cell in cells), default=0)  # never cut a figure
-        right = column.kind in ("number", "count", "bytes")
-        table.add_column(column.heading, justify="right" if right else "left", min_width=width, overflow="fold")
+        justify: Literal["left", "right"] = "right" if column.kind in _RIGHT else "left"
+        table.add_column(column.heading, justify=justify, min_width=width, overflow="fold")
     for row in section.rows:
         table.add_row(*(_text(column, row.get(column.key)) for column in section.columns))
     return table

@@ -13,7 +13,21 @@ import click
 
 from .. import __version__
 from ..errors import MissingExtra, PocketfaceError
-from . import analyze, bench, calibrate, doctor, evaluate, explain, faces, forest, quantize, scenes, tooling, train
+from . import (
+    analyze,
+    bench,
+    calibrate,
+    doctor,
+    evaluate,
+    explain,
+    faces,
+    forest,
+    quantize,
+    scenes,
+    tooling,
+    train,
+    verdict,
+)
 
 __all__ = ["cli"]
 
@@ -96,6 +110,20 @@ def cli() -> None:
     """  # noqa: D301 - click reads the escape as "keep these lines"
 
 
-for verbs in (tooling, train, scenes, forest, quantize, faces, analyze, explain, evaluate, calibrate, doctor, bench):
+for verbs in (
+    tooling,
+    train,
+    scenes,
+    forest,
+    quantize,
+    verdict,
+    faces,
+    analyze,
+    explain,
+    evaluate,
+    calibrate,
+    doctor,
+    bench,
+):
     for command in verbs.COMMANDS:
         cli.add_command(command)

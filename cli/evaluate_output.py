@@ -26,6 +26,7 @@ def finish(
     *,
     out: Path | None,
     as_json: bool,
+    markdown: bool = False,
     drawn: Callable[[], Sequence[Section]] = lambda: (),
 ) -> None:
     """Write the report if it has a folder, then print.
@@ -37,9 +38,10 @@ def finish(
         artifacts: the files that were tested.
         out: folder of the report; None for none.
         as_json: whether to print JSON instead of the tables.
+        markdown: whether to print the tables in Markdown, and nothing else.
         drawn: makes further sections of the report, with pictures.
     """
-    from ..render import print_section, save_report
+    from ..render import print_section, save_report, to_markdown
     from ..report import Report, artifact_section
 
     if out:
@@ -47,6 +49,9 @@ def finish(
         save_report(Report(title=title, sections=[*sections, *drawn(), *files], command=command_line()), out)
     if as_json:
         print_json({"command": command_line(), "results": facts})
+        return
+    if markdown:
+        click.echo("\n".join(to_markdown(section) for section in sections), nl=False)
         return
     for section in sections:
         print_section(section)

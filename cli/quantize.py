@@ -8,12 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .output import FILE, PATH, as_json, backend, console, print_json, show
+from .calibration import calibration_options, finder_of, pictures_of, read_gate
+from .output import PATH, as_json, backend, command_line, console, print_json, show
 
 if TYPE_CHECKING:
     from ..artifact import Artifact
-    from ..quantize.pictures import Pictures
+    from ..evaluate.gate import Condition
+    from ..quantize.job import Job
     from ..quantize.pipeline import Quantized
+    from ..quantize.recipe import Recipe
+    from ..quantize.sensitivity import Cost
 
 
 @click.command()
@@ -24,143 +28,155 @@ if TYPE_CHECKING:
 @click.option("--gate", help="What must hold: cosine>=0.985,flips<=0.005; detectors: missed, box_iou, landmarks.")
 @click.option("--rescue", "rescuing", is_flag=True, help="Keep the fewest layers in float that meet the gate.")
 @click.option("--equalize", "equalizing", is_flag=True, help="First make the ranges of its channels alike; exact.")
-@click.option("--weights", type=FILE, help="With --equalize: what ARTIFACT was made from, unless that is bundled.")
 @click.option(
     "--keep", multiple=True, help="Regular expression: layers with it in their name stay in float. Repeatable."
 )
 @click.option("--io", type=click.Choice(["float", "int8"]), help="Inputs and outputs. int8: TFLite recognisers only.")
-@click.option("--detector", type=PATH, help="Exported detector, for a recogniser and pictures that are not aligned.")
-@click.option("--aligned", is_flag=True, help="The pictures are square crops on the ArcFace template.")
-@click.option("--identities", type=FILE, help="JSON: picture -> identity, for --calibration.")
-@click.option("--count", type=click.IntRange(32), default=128, show_default=True, help="Pictures of each set, at most.")
+@calibration_options
 @click.option("--out", type=PATH, help="Folder for the file. Default: beside ARTIFACT.")
+@click.option("--report", type=PATH, help="Folder for a report with what each layer costs, as a table and a plot.")
 @backend
 @as_json
 def quantize(
     artifact: Path,
-    recipe: str,
-    calibration: Path | None,
-    judge: Path | None,
     gate: str | None,
     rescuing: bool,
-    equalizing: bool,
-    weights: Path | None,
-    keep: Sequence[str],
-    io: str | None,
-    detector: Path | None,
-    aligned: bool,
-    identities: Path | None,
-    count: int,
     out: Path | None,
-    backend: str | None,
+    report: Path | None,
     as_json: bool,
+    **options: Any,
 ) -> None:
     """Quantize the float file ARTIFACT and judge the result beside it on faces.
 
     A file gets its name only after it met its gate. What it was made from, the pictures that gave its activations their
     ranges and the layers that stayed in float are recorded in its contract. A picture or a person that is in both
-    --calibration and --judge is an error.
+    --calibration and --judge is an error. --report also quantizes each layer alone, to see what it costs, for minutes.
     """
-    from tempfile import TemporaryDirectory
-
-    from ..artifact import load_artifact
-    from ..evaluate.cache import Cache
-    from ..evaluate.data import open_data
+    from ..artifact import load_artifact, scratch_folder
+    from ..evaluate.plots import require_matplotlib
     from ..export.quiet import quiet
-    from ..quantize.decisions import DECISIONS, Decisions
+    from ..quantize.pipeline import quantize_artifact
+    from ..quantize.sensitivity import measure_costs
+
+    if report:
+        require_matplotlib()
+    parent = load_artifact(artifact)
+    conditions = _gate(gate, parent, rescuing)
+    with console().status("") as status, quiet(), scratch_folder() as folder:
+        job, notes = _job(parent, conditions, folder, status.update, **options)
+        made = quantize_artifact(job, out or artifact.parent, gate=conditions, rescuing=rescuing)
+        costs = made.rescue.costs if made.rescue else ()
+        if report and not costs:
+            costs = measure_costs(job, folder)
+    if report:
+        _save(made, costs, notes, report)
+    _show(made, job.recipe, costs, notes, as_json)
+
+
+def _job(
+    parent: Artifact,
+    conditions: Sequence[Condition],
+    folder: Path,
+    progress: Any,
+    *,
+    recipe: str,
+    keep: Sequence[str],
+    io: str | None,
+    calibration: Path | None,
+    judge: Path | None,
+    detector: Path | None,
+    identities: Path | None,
+    equalizing: bool,
+    weights: Path | None,
+    backend: str | None,
+    **drawn: Any,
+) -> tuple[Job, list[str]]:
+    """What is to be done, and a sentence for whatever its user should know."""
     from ..quantize.equalized import equalized_source
     from ..quantize.job import Job
-    from ..quantize.pictures import bundled_pictures, open_pictures, require_apart
-    from ..quantize.pipeline import quantize_artifact
-    from ..quantize.policy import check_recipe, check_source, in_half
-    from ..quantize.recipe import open_recipe
-    from ..runtime.detector import Detector
+    from ..quantize.pictures import bundled_pictures, require_apart
+    from ..quantize.policy import in_half
 
-    parent = load_artifact(artifact)
-    how = open_recipe(recipe).keeping(*keep)
-    how = how if io is None else how.changed(io=io)
-    conditions = _gate(gate, parent, rescuing)
+    how = _recipe(recipe, keep, io, parent)
     if equalizing and not (how.static and calibration):
         raise click.UsageError("--equalize is for static recipes, which have a --calibration to see the ranges on")
+    finder = finder_of(detector)
+    deciding = _deciding(judge, conditions, finder, backend, drawn["aligned"])
+    measured = calibration if how.static or in_half(how, parent) else None
+    ranges = pictures_of(measured, parent, finder, progress, identities=identities, **drawn) if measured else None
+    judges = pictures_of(judge, parent, finder, progress, **drawn) if judge else bundled_pictures(parent)
+    source = None
+    if equalizing and ranges:
+        require_apart(ranges, judges)
+        progress(f"equalising {parent.path.name}")
+        source = equalized_source(parent, ranges, folder, weights)
+    options: dict[str, Any] = {"backend": backend, "decisions": deciding, "source": source, "progress": progress}
+    job = Job(parent, how, ranges, judges, **options)
+    return job, [*(problem for each in (ranges, judges) if each for problem in each.problems), *job.forecast]
+
+
+def _recipe(name: str, keep: Sequence[str], io: str | None, parent: Artifact) -> Recipe:
+    from ..quantize.policy import check_recipe, check_source
+    from ..quantize.recipe import open_recipe
+
+    how = open_recipe(name).keeping(*keep)
+    how = how if io is None else how.changed(io=io)
     check_source(parent)
     check_recipe(how, parent)
-    with console().status("") as status, quiet():
-        finder = Detector(detector, threads=1) if detector else None
-        options: dict[str, Any] = {"detector": finder, "aligned": aligned, "count": count}
-
-        def pictures(path: Path, **others: Any) -> Pictures:
-            told = lambda done, total: status.update(f"{path.name}: {done} of {total} pictures")  # noqa: E731
-            return open_pictures(path, parent, progress=told, **options, **others)
-
-        deciding = None
-        if judge and any(condition.figure in DECISIONS for condition in conditions):
-            status.update(f"reading {judge.name}")
-            deciding = Decisions(open_data(judge, aligned=aligned), finder, Cache(), backend)
-        measured = calibration and (how.static or in_half(how, parent))
-        ranges = pictures(calibration, identities=identities) if calibration and measured else None
-        judges = pictures(judge) if judge else bundled_pictures(parent)
-        with TemporaryDirectory(prefix="pocketface-") as folder:
-            source = None
-            if equalizing and ranges:
-                require_apart(ranges, judges)
-                status.update(f"equalising {artifact.name}")
-                source = equalized_source(parent, ranges, Path(folder), weights)
-            job = Job(
-                *(parent, how, ranges, judges),
-                backend=backend,
-                decisions=deciding,
-                source=source,
-                progress=status.update,
-            )
-            made = quantize_artifact(job, out or artifact.parent, gate=conditions, rescuing=rescuing)
-            risk = job.at_risk
-    notes = [problem for each in (ranges, judges) if each for problem in each.problems]
-    notes += [f"{layer} reaches {peak:.0f} and stays in float32: half might overflow" for layer, peak in risk.items()]
-    _show(made, notes, as_json)
+    return how
 
 
-def _gate(text: str | None, parent: Artifact, rescuing: bool) -> Any:
-    from ..evaluate.gate import parse_gate
+def _deciding(
+    judge: Path | None, conditions: Sequence[Condition], finder: Any, backend: str | None, aligned: bool
+) -> Any:
+    """The whole set that judges, where the gate speaks of decisions."""
+    from ..evaluate.cache import Cache
+    from ..evaluate.data import open_data
+    from ..quantize.decisions import DECISIONS, Decisions
+
+    if judge is None or not any(condition.figure in DECISIONS for condition in conditions):
+        return None
+    return Decisions(open_data(judge, aligned=aligned), finder, Cache(), backend)
+
+
+def _gate(text: str | None, parent: Artifact, rescuing: bool) -> tuple[Condition, ...]:
     from ..quantize.decisions import DECISIONS
     from ..quantize.fidelity import FIGURES
 
     if rescuing and not text:
         raise click.UsageError("--rescue needs a --gate to meet")
-    try:
-        task = parent.contract.task_name
-        return parse_gate(text, FIGURES[task] + (DECISIONS if task == "recognition" else ())) if text else ()
-    except ValueError as e:
-        raise click.BadParameter(str(e), param_hint="--gate") from e
+    task = parent.contract.task_name
+    return read_gate(text, FIGURES[task] + (DECISIONS if task == "recognition" else ()))
 
 
-def _show(made: Quantized, notes: Sequence[str], as_json: bool) -> None:
+def _save(made: Quantized, costs: Sequence[Cost], notes: Sequence[str], folder: Path) -> None:
+    from ..quantize.sensitivity import cost_section
+    from ..quantize.table import quantized_section
+    from ..render import save_report
+    from ..report import Report, artifact_section
+
+    sections = [
+        quantized_section(made, notes),
+        cost_section(costs, kept=made.kept),
+        artifact_section([made.parent, made.artifact]),
+    ]
+    title = f"{made.artifact.path.name}, quantized from {made.parent.path.name}"
+    save_report(Report(title=title, sections=sections, command=command_line()), folder)
+
+
+def _show(made: Quantized, recipe: Recipe, costs: Sequence[Cost], notes: Sequence[str], as_json: bool) -> None:
     from ..quantize.sensitivity import cost_columns, cost_row
-    from ..quantize.table import columns_for, quantized_row
+    from ..quantize.table import quantized_row, quantized_section
+    from ..render import print_section
 
-    row, rescue = quantized_row(made), made.rescue
     if as_json:
+        rescue = made.rescue
         told = {"before": rescue.before.figures, "kept": rescue.kept, "costs": rescue.costs} if rescue else None
-        print_json({**row, "rescue": told, "notes": notes})
+        print_json({**quantized_row(made), "settings": recipe, "rescue": told, "costs": costs, "notes": notes})
         return
-    show(
-        f"Quantized from {made.parent.path.name}",
-        columns_for(made.parent.contract.task_name, made.fidelity.figures),
-        [row],
-        as_json,
-    )
-    if rescue and rescue.costs:
-        show(
-            "Each layer quantized alone", cost_columns(rescue.costs), [cost_row(c) for c in rescue.costs[:20]], as_json
-        )
-        click.echo(f"before {len(rescue.kept)} layers were kept: {_figures(rescue.before.figures)}")
-    if row["kept_layers"]:
-        click.echo(f"kept in float: {row['kept_layers']}")
-    for note in notes:
-        click.echo(note)
-
-
-def _figures(figures: dict[str, float]) -> str:
-    return ", ".join(f"{name} {value:.5f}" for name, value in figures.items())
+    print_section(quantized_section(made, notes))
+    if costs:
+        show("Each layer quantized alone", cost_columns(costs), [cost_row(cost) for cost in costs[:20]], as_json)
 
 
 COMMANDS = (quantize,)

@@ -93,4 +93,21 @@ def calibrate(scenes: Path, weights: Path, name: str, out: Path, as_json: bool) 
         click.echo(f"{score:.4f} is now 0.5: {out}")
 
 
+@scenes.command("files")
+@_store
+@click.option("--out", type=PATH, required=True, help="Folder for the pictures.")
+@as_json
+def files(scenes: Path, out: Path, as_json: bool) -> None:
+    """Write the held-out pictures of SCENES for `evaluate detection` and `verdict`, and others to calibrate on."""
+    from ..train.detect.heldout import write_parts
+    from ..train.detect.scenes import SceneStore
+
+    with console().status(f"writing {out.name}"):
+        told = write_parts(SceneStore(scenes), out)
+    if as_json:
+        print_json(told)
+        return
+    click.echo("\n".join(f"{name}: {count}" for name, count in told.items()))
+
+
 COMMANDS = (scenes,)

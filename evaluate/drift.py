@@ -67,6 +67,7 @@ class Drift(msgspec.Struct, frozen=True, kw_only=True):
         tar: at each FAR that the pairs support.
         far, threshold: where decisions are compared: the first one's threshold at this FAR.
         flips_genuine, flips_impostor: share of pairs that pass with the one and not with the other.
+        flips_all: the same over all pairs of the data, of which most are impostors'.
         flips, flips_interval: mean of the two: the share on a list with as many pairs of each kind, such as LFW's.
     """
 
@@ -79,6 +80,7 @@ class Drift(msgspec.Struct, frozen=True, kw_only=True):
     threshold: float
     flips_genuine: float
     flips_impostor: float
+    flips_all: float
     flips: float
     flips_interval: Interval | None
 
@@ -87,7 +89,8 @@ class Drift(msgspec.Struct, frozen=True, kw_only=True):
         """What a gate may speak of. ``tar_drop`` is that at ``far``; ``cosine`` is the mean."""
         drop = next(entry.drop for entry in self.tar if entry.far == self.far)
         figures = {"flips": self.flips, "flips_genuine": self.flips_genuine, "flips_impostor": self.flips_impostor}
-        figures |= {"tar_drop": drop, "shift_genuine": self.genuine.mean, "shift_impostor": self.impostor.mean}
+        figures |= {"flips_all": self.flips_all, "tar_drop": drop}
+        figures |= {"shift_genuine": self.genuine.mean, "shift_impostor": self.impostor.mean}
         if self.turn:
             figures |= {"cosine": self.turn.mean, "cosine_p1": self.turn.p1, "cosine_min": self.turn.min}
         return figures
@@ -134,6 +137,7 @@ def measure_drift(
         threshold=operating.threshold,
         flips_genuine=shares[0],
         flips_impostor=shares[1],
+        flips_all=(len(genuine.flips) + len(impostor.flips)) / (judged.result.genuine + judged.result.impostors),
         flips=sum(shares) / 2,
         flips_interval=flips_interval,
     )

@@ -12,6 +12,7 @@ FIGURES = (
     "cosine_min",
     "cosine_p1",
     "flips",
+    "flips_all",
     "flips_genuine",
     "flips_impostor",
     "shift_genuine",

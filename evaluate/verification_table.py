@@ -54,6 +54,7 @@ _DRIFT = (
     Column(key="flips_95", name="95 %"),
     Column(key="flips_genuine", name="of genuine", unit="%", kind="number", spec=".4f"),
     Column(key="flips_impostor", name="of impostors", unit="%", kind="number", spec=".5f"),
+    Column(key="flips_all", name="of all pairs", unit="%", kind="number", spec=".4f"),
     Column(key="gate", name="gate", kind="verdict"),
 )
 
@@ -166,6 +167,7 @@ def _drift_row(name: str, drift: Drift, conditions: Sequence[Condition]) -> Row:
         "flips_95": _between(drift.flips_interval, ".4f", 100),
         "flips_genuine": _percent(drift.flips_genuine),
         "flips_impostor": _percent(drift.flips_impostor),
+        "flips_all": _percent(drift.flips_all),
         "gate": not broken(conditions, drift.figures) if conditions else None,
     }
     if turn := drift.turn:

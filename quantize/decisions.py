@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from ..artifact import Artifact
 from ..errors import InvalidData
 from ..evaluate.cache import Cache
+from ..evaluate.data import PairSet
 from ..evaluate.gate import FIGURES as MEASURED
 from ..evaluate.gate import Condition
 from ..evaluate.verification import Data, images_of
@@ -15,10 +18,12 @@ from ..evaluate.verification_run import run_verification
 from ..runtime.detector import Detector
 from ..runtime.embedder import Embedder
 from .fidelity import FIGURES
-from .pictures import Pictures, digests_of, plain, refuse_shared
+from .pictures import Pictures, digests_of, plain, prepare_pictures, refuse_shared
 
 #: What only a set with identities or pairs can tell.
 DECISIONS = tuple(figure for figure in MEASURED if figure not in FIGURES["recognition"])
+#: Pictures that layers are chosen on: as many as say where the first percentile of the cosine lies.
+TO_CHOOSE = 128
 
 
 @dataclass(frozen=True)
@@ -49,15 +54,51 @@ class Decisions:
         people = {plain(sample.identity) for sample in images.samples if sample.identity}
         refuse_shared(calibration.name, images.name, len(shared), calibration.identities & people)
 
-    def figures(self, parent: Artifact, child: Artifact, progress: Callable[[str], None]) -> dict[str, float]:
-        """How the child's decisions differ from the parent's, as ``evaluate verification`` measures it.
+    @property
+    def told(self) -> str:
+        """What a verdict rests on, in words."""
+        images = images_of(self.data)
+        people = len({sample.identity for sample in images.samples if sample.identity})
+        return f"{len(images):,} pictures of {people:,} people of {images.name}"
+
+    def pictures(self, file: Artifact) -> Pictures:
+        """Some of its pictures as a file takes them, to choose layers on.
+
+        Raises:
+            InvalidData: too few that can be used.
+        """
+        return prepare_pictures(images_of(self.data), file, self.detector, count=TO_CHOOSE)
+
+    def compare(self, files: Sequence[Artifact], progress: Callable[[str], None]) -> list[dict[str, float]]:
+        """Figures of each file, the first being what the others are held to, as ``evaluate verification`` has them.
+
+        Returns:
+            ``tar`` of all, at ``far``; of the others also how their decisions differ from the first one's.
 
         Raises:
             InvalidData: too few pairs for any false accept rate.
         """
-        files = [Embedder(file, backend=self.backend, threads=1) for file in (parent, child)]
+        embedders = [Embedder(file, backend=self.backend, threads=1) for file in files]
         options = {"detector": self.detector, "cache": self.cache, "progress": progress}
-        return run_verification(self.data, files, **options).drifts[0].figures  # type: ignore[arg-type]
+        drifts = run_verification(self.data, embedders, **options).drifts  # type: ignore[arg-type]
+        drops = [next(drop for drop in drift.tar if drop.far == drift.far) for drift in drifts]
+        first = {"tar": drops[0].first, "far": drops[0].far}
+        return [first, *({"tar": d.other, "far": d.far, **f.figures} for d, f in zip(drops, drifts, strict=True))]
+
+
+def some_people(data: Data, count: int, seed: int = 0) -> Data:
+    """A smaller set of the same kind: all pictures of people drawn at random, until there are ``count`` pictures.
+
+    Raises:
+        InvalidData: a list of pairs, which is judged as it stands.
+    """
+    if isinstance(data, PairSet):
+        raise InvalidData(f"{data.images.name}: a list of pairs is judged as a whole; give it without a limit")
+    people = dict.fromkeys(sample.identity for sample in data.samples)
+    order = [list(people)[i] for i in np.random.default_rng(seed).permutation(len(people))]
+    sizes = np.cumsum([sum(sample.identity == one for sample in data.samples) for one in order])
+    taken = set(order[: int(np.searchsorted(sizes, count)) + 1])
+    return data.derive(f"at least {count}", [sample for sample in data.samples if sample.identity in taken])
 
 
 def split_gate(gate: Sequence[Condition], decides: bool) -> tuple[tuple[Condition, ...], tuple[Condition, ...]]:

@@ -21,7 +21,7 @@ from .formats import QUANTIZERS, layers_of
 from .layers import BEFORE, BEHIND, Layer
 from .pictures import Pictures, require_apart
 from .policy import check_recipe, check_source, chosen_layers, effective, in_half
-from .ranges import Range, at_risk
+from .ranges import HALF_MAX, HALF_SHARE, Range, at_risk
 from .recipe import Recipe
 
 Progress = Callable[[str], None]
@@ -95,6 +95,24 @@ class Job:
             return {}
         layer_of = {operation.name: layer.name for layer in self.layers for operation in layer.operations}
         return at_risk(self.ranges, lambda tensor: layer_of.get(tensor, BEFORE))
+
+    @property
+    def forecast(self) -> list[str]:
+        """What can be said beforehand of a file that is to compute in half: a sentence each; none for other files."""
+        if not in_half(self.recipe, self.parent):
+            return []
+        if self.calibration is None:
+            return ["Nobody looked whether half overflows in it: that takes pictures to calibrate on."]
+        if self.at_risk:
+            return [
+                f"{layer} reaches {peak:.0f} and stays in float32: half ends at {HALF_MAX:.0f}"
+                for layer, peak in self.at_risk.items()
+            ]
+        name, peak = max(((name, found.peak) for name, found in self.ranges.items()), key=lambda item: item[1])
+        return [
+            f"No tensor exceeds {HALF_SHARE:.0%} of half's range on {len(self.calibration)} pictures: the largest is "
+            f"{name} with {peak:.0f}, {peak / HALF_MAX:.1%} of it."
+        ]
 
     def chosen(self, kept: Collection[str] = ()) -> list[Layer]:
         """The layers that are quantized if some more are kept in float."""

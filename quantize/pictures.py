@@ -93,6 +93,20 @@ def open_pictures(
         InvalidData: no such folder, no picture in it, too few that can be used, or no detector where one is needed.
     """
     images = open_images(path, identities=identities, aligned=aligned)
+    return prepare_pictures(images, artifact, detector, count=count, fewest=fewest, seed=seed, progress=progress)
+
+
+def prepare_pictures(
+    images: ImageSet,
+    artifact: Artifact,
+    detector: Detector | None = None,
+    *,
+    count: int = ENOUGH,
+    fewest: int = FEWEST,
+    seed: int = 0,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Pictures:
+    """Draw pictures from a set that is open; arguments and errors are those of :func:`open_pictures`."""
     taken: list[tuple[Sample, str, Image]] = []
     failures = defaultdict[str, list[str]](list)
     prepare = _preparer(images, artifact, detector)
@@ -108,7 +122,7 @@ def open_pictures(
     problems = tuple(f"{len(who)} pictures {reason}: {named(who)}" for reason, who in failures.items())
     if len(taken) < fewest:
         raise InvalidData(
-            f"{path}: {len(taken)} of its {len(images)} pictures can be used, and at least {fewest} are needed"
+            f"{images.name}: {len(taken)} of its {len(images)} pictures can be used, and at least {fewest} are needed"
             + "".join(f"; {problem}" for problem in problems)
         )
     return Pictures(

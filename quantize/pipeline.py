@@ -38,6 +38,12 @@ class Quantized:
     layers: int
     rescue: Rescue | None = None
 
+    @property
+    def kept(self) -> tuple[str, ...]:
+        """Names of the layers that stayed in float."""
+        how = self.artifact.contract.quantization
+        return how.kept if how else ()
+
 
 def quantize_artifact(job: Job, folder: Path, *, gate: Sequence[Condition] = (), rescuing: bool = False) -> Quantized:
     """Quantize a float file.
@@ -65,7 +71,7 @@ def quantize_artifact(job: Job, folder: Path, *, gate: Sequence[Condition] = (),
         check_contents(made)
         fidelity = job.judge.compare(made)
         if job.decisions:
-            figures = fidelity.figures | job.decisions.figures(job.parent, made, job.progress)
+            figures = fidelity.figures | job.decisions.compare([job.parent, made], job.progress)[1]
             fidelity = msgspec.structs.replace(fidelity, figures=figures)
         if faults := broken(gate, fidelity.figures):
             hint = "" if rescuing else "; --rescue keeps the layers in float that it takes"

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..artifact import scratch_folder
 from ..errors import ParityError
 from ..evaluate.gate import Condition, broken
 from .fidelity import Fidelity
@@ -41,12 +41,12 @@ def rescue(job: Job, gate: Sequence[Condition]) -> Rescue:
     Raises:
         ParityError: the gate is not met even if only the cheapest layer is quantized.
     """
-    with tempfile.TemporaryDirectory(prefix="pocketface-") as folder:
-        trials = _Trials(job, gate, Path(folder))
+    with scratch_folder() as folder:
+        trials = _Trials(job, gate, folder)
         before = trials.fidelity(())
         if not broken(gate, before.figures):
             return Rescue((), before)
-        costs = measure_costs(job, Path(folder))
+        costs = measure_costs(job, folder)
         order = [cost.layer for cost in costs]
         low, high = 0, len(order) - 1  # so many are too few; so many may do
         if faults := trials.faults(order[:high]):

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import msgspec
+import numpy as np
 
-from ..report import Column, Row
+from ..evaluate.plots import Curve, curve_plot
+from ..report import Column, Picture, Row, Section
 from .fidelity import Fidelity
 from .job import Job
 
@@ -57,3 +59,35 @@ def cost_columns(costs: Sequence[Cost]) -> list[Column]:
 def cost_row(cost: Cost) -> Row:
     """One layer's row."""
     return {"layer": cost.layer, "kind": cost.kind, "elements": cost.elements, **cost.fidelity.figures}
+
+
+def cost_section(costs: Sequence[Cost], kept: Collection[str] = ()) -> Section:
+    """Every layer's cost as a table, and as a plot: the dearest first, and what those that stay in float would cost.
+
+    Args:
+        costs: the dearest first, as :func:`measure_costs` gives them.
+        kept: layers that stayed in float.
+
+    Raises:
+        MissingExtra: matplotlib is not installed.
+    """
+    title = "What each layer costs, quantized alone"
+    if not costs:
+        return Section(title=title, notes=["The recipe quantizes no layer."])
+    places, losses = np.arange(1.0, len(costs) + 1), np.array([max(cost.fidelity.loss, _LEAST) for cost in costs])
+    left = np.array([cost.layer in kept for cost in costs])
+    curves = [Curve(f"quantized ({(~left).sum()} layers)", places, np.where(left, np.nan, losses))]
+    if left.any():
+        curves.append(Curve(f"kept in float ({left.sum()})", places, np.where(left, losses, np.nan)))
+    loss = "missed faces + 1 - box IoU" if "box_iou" in costs[0].fidelity.figures else "1 - cosine"
+    plot = curve_plot(curves, x="layer, the dearest first", y=loss, log_y=True, marks=True)
+    dearest = ", ".join(cost.layer for cost in costs[:5])
+    note = f"Judged on {costs[0].fidelity.pictures} pictures. The dearest: {dearest}."
+    pictures = [Picture("Cost of each layer", plot, True)]
+    return Section(
+        title=title, columns=cost_columns(costs), rows=[cost_row(c) for c in costs], notes=[note], pictures=pictures
+    )
+
+
+#: A cost of nothing has no place on a logarithmic axis.
+_LEAST = 1e-7

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from ..report import Column, Row
+from ..report import Column, Row, Section
 from .fidelity import FIGURES
 from .pipeline import Quantized
 
@@ -26,6 +26,20 @@ def columns_for(task: str, figures: Mapping[str, float]) -> list[Column]:
     return columns + [Column(key=figure, name=figure, kind="number", spec=".5f") for figure in shown]
 
 
+def quantized_section(made: Quantized, notes: Sequence[str] = ()) -> Section:
+    """One file's row, with what was kept in float, and what it was before a rescue."""
+    columns, row = columns_for(made.parent.contract.task_name, made.fidelity.figures), quantized_row(made)
+    told = []
+    if made.rescue and made.rescue.kept:
+        figures = ", ".join(f"{name} {value:.5f}" for name, value in made.rescue.before.figures.items())
+        told.append(f"before {len(made.rescue.kept)} layers were kept: {figures}")
+    if made.kept:
+        told.append(f"kept in float: {', '.join(made.kept)}")
+    shown = {column.key: row.get(column.key) for column in columns}
+    title = f"Quantized from {made.parent.path.name}"
+    return Section(title=title, columns=columns, rows=[shown], notes=[*told, *notes])
+
+
 def quantized_row(one: Quantized) -> Row:
     """A row of numbers; JSON shows all of them, the table those that have a column."""
     contract = one.artifact.contract
@@ -40,8 +54,8 @@ def quantized_row(one: Quantized) -> Row:
         "size_bytes": one.artifact.size_bytes,
         "size_ratio": one.artifact.size_bytes / one.parent.size_bytes,
         "quantized": one.layers,
-        "kept": len(how.kept),
-        "kept_layers": ", ".join(how.kept) or None,
+        "kept": len(one.kept),
+        "kept_layers": ", ".join(one.kept) or None,
         "pictures": one.fidelity.pictures,
         "calibration": how.calibration or None,
         "calibration_pictures": how.pictures,

@@ -126,7 +126,9 @@ _MODULE = "coremltools.optimize.coreml._post_training_quantization"
 def _with_ranges(model: Any, source: Path, chosen: Collection[str], found: Mapping[str, Range]) -> Any:
     """Quantize and dequantize activations around the chosen operations.
 
-    coremltools would find the ranges with Core ML itself, which only macOS has, so it is handed ours.
+    coremltools would find the ranges with Core ML itself, which only macOS has, so it is handed ours. Activations get a
+    zero point, as in the other formats: what an activation function leaves lies mostly on one side of 0, and a range
+    that is symmetric would spend half of its steps on the other one.
     """
     import importlib
     from unittest import mock
@@ -134,7 +136,7 @@ def _with_ranges(model: Any, source: Path, chosen: Collection[str], found: Mappi
     from coremltools.optimize import coreml as cto
 
     known = {name: {"rmin": r.low, "rmax": r.high} for name, r in found.items()}
-    each = cto.experimental.OpActivationLinearQuantizerConfig(mode="linear_symmetric", dtype="int8")
+    each = cto.experimental.OpActivationLinearQuantizerConfig(mode="linear", dtype="int8")
     kept = {operation.name: None for operation in operations(source) if operation.name not in chosen}
     config = cto.OptimizationConfig(global_config=each, op_name_configs=kept)
     with mock.patch.object(importlib.import_module(_MODULE), "_get_activation_calibration_stats", return_value=known):

@@ -23,7 +23,7 @@ from pocketface.artifact import Artifact
 from pocketface.contract import InputSpec, ModelContract, Recognition
 from pocketface.environment import current_environment
 from pocketface.errors import MissingExtra, OutputError
-from pocketface.render import print_report, save_report, to_html
+from pocketface.render import print_report, save_report, to_html, to_markdown
 from pocketface.report import Column, Picture, Report, Row, Section, artifact_section
 
 COLUMNS = (
@@ -220,6 +220,15 @@ def test_the_terminal_never_cuts_a_figure(width: int) -> None:
     print_report(report(row), Console(file=out, width=width))
     assert all(text in out.getvalue() for text in ("1.23", "4.37 MB", SHA[:12], "✓ pass", "1 check passed"))
     assert "[bold]" in re.sub(r"\s", "", out.getvalue())
+
+
+def test_markdown_is_a_table_with_its_notes() -> None:
+    section = Section(title="A | B", columns=COLUMNS, rows=[{**ROW, "file": "a|b.onnx"}], notes=["Both were run."])
+    title, _, head, rule, row, _, note = to_markdown(section).splitlines()
+    assert (title, note) == ("**A | B**", "Both were run.")
+    assert head == "| file | latency (ms) | size | SHA-256 | verdict |"
+    assert rule == "| --- | --: | --: | --- | --- |"
+    assert row == f"| a\\|b.onnx | 1.23 | 4.37 MB | {SHA[:12]} | ✓ pass |"
 
 
 def test_files_are_listed_with_their_hashes_and_a_warning_if_untrained(tmp_path: Path) -> None:

@@ -129,6 +129,7 @@ def test_drift_against_the_whole_matrix(data, monkeypatch):
     assert drift.flips_genuine == pytest.approx(flipped[same].mean())
     assert drift.flips_impostor == pytest.approx(flipped[~same].mean(), abs=one)
     assert drift.flips == pytest.approx((flipped[same].mean() + flipped[~same].mean()) / 2, abs=one)
+    assert drift.flips_all == pytest.approx(flipped.mean(), abs=one)
     assert 0 < drift.flips_interval.low < drift.flips < drift.flips_interval.high
     cosines = (first.vectors * other.vectors).sum(1)[~(first.failed | other.failed)]
     assert (drift.pictures, drift.turn.mean, drift.turn.min) == pytest.approx((118, cosines.mean(), cosines.min()))

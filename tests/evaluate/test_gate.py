@@ -22,6 +22,7 @@ def drift(**changes):
         "threshold": 0.3,
         "flips_genuine": 0.006,
         "flips_impostor": 0.002,
+        "flips_all": 0.0021,
         "flips": 0.004,
         "flips_interval": None,
     }

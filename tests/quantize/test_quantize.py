@@ -10,7 +10,7 @@ import numpy as np
 import onnx
 import pytest
 
-from pocketface.artifact import digest, load_artifact
+from pocketface.artifact import digest, discard_unfinished, load_artifact, scratch_folder
 from pocketface.errors import ExportError, InvalidData, InvalidModel, ParityError
 from pocketface.evaluate.gate import parse_gate
 from pocketface.evaluate.mil.package import Package
@@ -175,6 +175,15 @@ def test_an_interrupt_leaves_nothing(job_for, tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         quantize_artifact(job, tmp_path / "out")
     assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_a_scratch_folder_is_gone_afterwards_and_when_the_process_must_end_at_once() -> None:
+    with scratch_folder() as folder:
+        (folder / "half.onnx").write_bytes(b"half")
+    assert not folder.exists()
+    with scratch_folder() as folder:
+        discard_unfinished()
+        assert not folder.exists()
 
 
 def test_a_quantizer_that_fails_is_one_clear_error(job_for, tmp_path, monkeypatch):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 
@@ -48,6 +50,7 @@ def test_a_layer_that_might_overflow_stays_in_float32_in_core_ml(job_for, tmp_pa
     layer = next(one for one in job.layers if one.name == "stages.1.0.2")
     job.ranges[layer.operations[0].name] = Range(0.0, 30000.0)
     assert job.at_risk == {layer.name: 30000.0}
+    assert job.forecast == ["stages.1.0.2 reaches 30000 and stays in float32: half ends at 65504"]
     made = job.build(job.chosen(), tmp_path / "half.mlpackage")
     assert made.contract.quantization.kept == (layer.name,)
     (function,) = Package(made.path).spec.mlProgram.functions.values()
@@ -59,3 +62,11 @@ def test_a_layer_that_might_overflow_stays_in_float32_in_core_ml(job_for, tmp_pa
     full = {name for name, kind in types.items() if kind == 11}  # MIL's number of float32
     assert full == {"p_network_stages_1_0_2_weight"}
     assert job.judge.compare(made).figures["box_iou"] > 0.95
+
+
+def test_a_forecast_says_how_far_half_is_from_its_end(job_for):
+    (said,) = job_for(DETECTOR, "coreml", "fp16").forecast
+    assert re.match(
+        r"No tensor exceeds 25% of half's range on 32 pictures: the largest is \w+ with \d+, \d+\.\d% of", said
+    )
+    assert job_for(DETECTOR, "onnx", "fp16").forecast == []

@@ -12,7 +12,7 @@ from pocketface.quantize.fidelity import Fidelity
 from pocketface.quantize.layers import Layer
 from pocketface.quantize.recipe import parse_recipe
 from pocketface.quantize.rescue import rescue
-from pocketface.quantize.sensitivity import cost_columns, cost_row, measure_costs
+from pocketface.quantize.sensitivity import cost_columns, cost_row, cost_section, measure_costs
 
 RECOGNIZER = "facelivtv2_xs"
 
@@ -47,6 +47,16 @@ def test_costs_are_those_of_a_layer_alone_the_dearest_first(tmp_path):
     assert [(cost.layer, round(cost.fidelity.loss, 9)) for cost in costs] == [("b", 0.3), ("a", 0.1), ("c", 0.0)]
     assert [column.key for column in cost_columns(costs)] == ["layer", "kind", "elements", "cosine"]
     assert cost_row(costs[0]) == {"layer": "b", "kind": "Conv", "elements": 10, "cosine": 0.7}
+
+
+def test_costs_are_shown_as_a_table_and_a_plot(tmp_path):
+    costs = measure_costs(Made({"a": 0.1, "b": 0.3, "c": 0.0}), tmp_path)
+    section = cost_section(costs, kept=["b"])
+    assert [row["layer"] for row in section.rows] == ["b", "a", "c"]
+    (plot,) = section.pictures
+    assert plot.data.startswith(b"\x89PNG")
+    assert plot.data != cost_section(costs).pictures[0].data  # what stays in float looks otherwise
+    assert cost_section([]).notes == ["The recipe quantizes no layer."]
 
 
 @pytest.mark.parametrize(

@@ -114,18 +114,26 @@ def matching_of(search: Search) -> Matching:
     return match(search.boxes, search.picture.boxes, search.picture.ignore)
 
 
-def _search(find: Find, one: Scene) -> Search:
-    scale = SIZE / max(one.image.shape[:2])
+def counted(one: Scene) -> NDArray[np.bool_]:
+    """``(n,)`` which faces of a scene are to be found: not ignored, and large enough in the network's input."""
     sides = np.sqrt((one.boxes[:, 2:] - one.boxes[:, :2]).prod(axis=1))
-    ignore = one.ignore | (sides * scale < SMALLEST)
-    picture = AnnotatedPicture(one.name, Path(one.name), one.boxes.astype(np.float64), ignore)
+    wanted: NDArray[np.bool_] = ~one.ignore & (sides * _scale(one) >= SMALLEST)
+    return wanted
+
+
+def _scale(one: Scene) -> float:
+    return SIZE / max(one.image.shape[:2])
+
+
+def _search(find: Find, one: Scene) -> Search:
+    picture = AnnotatedPicture(one.name, Path(one.name), one.boxes.astype(np.float64), ~counted(one))
     faces = find(one.image, LOWEST)
     return Search(
         picture,
         np.array([face.box for face in faces], np.float64).reshape(-1, 4),
         np.array([face.score for face in faces], np.float64),
         np.array([face.landmarks for face in faces], np.float64).reshape(-1, 5, 2),
-        scale,
+        _scale(one),
     )
 
 
