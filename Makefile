@@ -12,10 +12,10 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3; do \
 	  "$$p" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13))' 2>/dev/null && echo $$p && break; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-slow lint format golden bench wheel clean distclean
+.PHONY: help install demo test test-slow lint format golden bench arm64 wheel clean distclean
 
 help: ## list what can be made
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
 
 install: $(VENV)/installed ## make .venv and install the pinned versions into it (about 2.4 GB, once)
 
@@ -42,6 +42,9 @@ golden: install ## write bindings/golden anew: what runtimes in other languages 
 
 bench: demo ## measure folding, pixels, memory and exporting on this machine
 	$(PY) -m pocketface bench self $(OUT) --out $(OUT)/bench
+
+arm64: install ## do the files in out/ give the same bytes on an emulated phone? needs apt and a network, once
+	$(PY) -m pocketface.evaluate.arm64 $(wildcard $(OUT)/*.onnx $(OUT)/*.tflite) --out $(OUT)/arm64
 
 wheel: install ## build the wheel and the sdist into dist/
 	rm -rf build dist pocketface.egg-info

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 @click.option("--gate", help="What must hold: cosine>=0.985,flips<=0.005; detectors: missed, box_iou, landmarks.")
 @click.option("--rescue", "rescuing", is_flag=True, help="Keep the fewest layers in float that meet the gate.")
 @click.option("--equalize", "equalizing", is_flag=True, help="First make the ranges of its channels alike; exact.")
-@click.option("--weights", type=FILE, help="With --equalize: what ARTIFACT was made from, unless that is bundled.")
+@click.option("--trained", type=PATH, help="Folder of a run of qat_xs: quantize what it learnt in ARTIFACT's place.")
+@click.option("--weights", type=FILE, help="What ARTIFACT was made from, for those two, unless that is bundled.")
 @click.option(
     "--keep", multiple=True, help="Regular expression: layers with it in their name stay in float. Repeatable."
 )
@@ -44,6 +45,7 @@ def quantize(
     gate: str | None,
     rescuing: bool,
     equalizing: bool,
+    trained: Path | None,
     weights: Path | None,
     keep: Sequence[str],
     io: str | None,
@@ -74,6 +76,7 @@ def quantize(
     from ..quantize.pipeline import quantize_artifact
     from ..quantize.policy import check_recipe, check_source, in_half
     from ..quantize.recipe import open_recipe
+    from ..quantize.trained import trained_source
     from ..runtime.detector import Detector
 
     parent = load_artifact(artifact)
@@ -82,6 +85,8 @@ def quantize(
     conditions = _gate(gate, parent, rescuing)
     if equalizing and not (how.static and calibration):
         raise click.UsageError("--equalize is for static recipes, which have a --calibration to see the ranges on")
+    if trained and (equalizing or not how.static):
+        raise click.UsageError("--trained is for static recipes, and was equalised in training if at all")
     check_source(parent)
     check_recipe(how, parent)
     with console().status("") as status, quiet():
@@ -100,7 +105,10 @@ def quantize(
         ranges = pictures(calibration, identities=identities) if calibration and measured else None
         judges = pictures(judge) if judge else bundled_pictures(parent)
         with TemporaryDirectory(prefix="pocketface-") as folder:
-            source = None
+            source = learnt = None
+            if trained:
+                status.update(f"exporting what {trained.name} learnt")
+                learnt = trained_source(parent, trained, Path(folder), weights)
             if equalizing and ranges:
                 require_apart(ranges, judges)
                 status.update(f"equalising {artifact.name}")
@@ -110,6 +118,7 @@ def quantize(
                 backend=backend,
                 decisions=deciding,
                 source=source,
+                trained=learnt,
                 progress=status.update,
             )
             made = quantize_artifact(job, out or artifact.parent, gate=conditions, rescuing=rescuing)
