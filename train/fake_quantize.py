@@ -41,8 +41,8 @@ def fake_quantize(deployed: nn.Module, images: Tensor) -> fx.GraphModule:
         MissingExtra: torchao is not installed.
     """
     pt2e = _pt2e()
-    graph = torch.export.export(deployed, (images,)).module()
-    prepared: fx.GraphModule = pt2e.quantize_pt2e.prepare_qat_pt2e(graph, _quantizer(pt2e))
+    program: Any = torch.export.export(deployed, (images,))
+    prepared: fx.GraphModule = pt2e.quantize_pt2e.prepare_qat_pt2e(program.module(), _quantizer(pt2e))
     pt2e.allow_exported_model_train_eval(prepared)  # without it, train() and eval() raise
     return prepared.requires_grad_(True)
 

@@ -25,7 +25,7 @@ def answers(file: Path, pictures: NDArray[np.uint8]) -> dict[str, Array]:
 
 def main(file: str, pictures: str, target: str) -> None:
     """Answer pictures in a ``.npy`` file into an ``.npz`` file."""
-    np.savez(target, **answers(Path(file), np.load(pictures, allow_pickle=False)))  # type: ignore[arg-type]
+    np.savez(target, **answers(Path(file), np.load(pictures, allow_pickle=False)))
 
 
 if __name__ == "__main__":
