@@ -41,8 +41,8 @@ def fake_quantize(deployed: nn.Module, images: Tensor) -> fx.GraphModule:
         MissingExtra: torchao is not installed.
     """
     pt2e = _pt2e()
-    program: Any = torch.export.export(deployed, (images,))
-    prepared: fx.GraphModule = pt2e.quantize_pt2e.prepare_qat_pt2e(program.module(), _quantizer(pt2e))
+    graph = torch.export.export(deployed, (images,)).module()
+    prepared: fx.GraphModule = pt2e.quantize_pt2e.prepare_qat_pt2e(graph, _quantizer(pt2e))
     pt2e.allow_exported_model_train_eval(prepared)  # without it, train() and eval() raise
     return prepared.requires_grad_(True)
 
@@ -50,8 +50,9 @@ def fake_quantize(deployed: nn.Module, images: Tensor) -> fx.GraphModule:
 def freeze_ranges(rounded: nn.Module) -> None:
     """Let all activations keep the ranges that they have."""
     for module in rounded.modules():
-        if hasattr(module, "disable_observer") and module.qscheme == torch.per_tensor_affine:
-            module.disable_observer()
+        disable = getattr(module, "disable_observer", None)
+        if disable is not None and module.qscheme == torch.per_tensor_affine:
+            disable()
 
 
 def _pt2e() -> Any:
