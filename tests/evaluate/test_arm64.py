@@ -77,14 +77,22 @@ def test_a_machine_gives_the_bytes_that_it_gives(files, whole):
     assert exact.rows[0]["engine"] == "onnxruntime"
 
 
-def test_one_bit_is_a_difference_and_a_crash_a_fault(files, whole):
+def test_a_last_digit_is_told_a_step_of_8_bits_fails_and_so_does_a_crash(files, whole):
     def flip(answers):
         answers["scores"].view(np.uint32)[0, 0] ^= 1
         return answers
 
+    def step(answers):
+        answers["landmarks"] += np.abs(answers["landmarks"]).max() / 2550
+        return answers
+
     (exact,) = compare([whole], Here(flip), pictures=1, processors=("one",))
-    assert exact.failed == [whole.path.name]
+    assert exact.failed == []
+    assert exact.rows[0]["bytes"] == "differ"
     assert 0 < exact.rows[0]["max_abs"] < 1e-6
+    (exact,) = compare([whole], Here(step), pictures=1, processors=("one",))
+    assert exact.failed == [whole.path.name]
+    assert exact.rows[0]["relative"] == pytest.approx(1 / 2550, rel=1e-3)
     (crashed,) = compare([files], Here(fault="ended with status -11"), pictures=1, processors=("one",))
     assert crashed.failed == [files.path.name]
     assert "status -11" in crashed.rows[0]["engine"]
@@ -100,6 +108,8 @@ def test_without_a_guest_nothing_is_said_to_hold(files, whole):
     ("there", "equal", "max_abs", "cosine"),
     [
         ({"a": [[3.0, 4.0]]}, True, 0.0, 1.0),
+        ({"a": [[3.0, 4.0 + 2**-16]]}, True, 2**-16, 1.0),
+        ({"a": [[3.0, 4.0 + 2**-14]]}, False, 2**-14, 1.0),
         ({"a": [[4.0, 3.0]]}, False, 1.0, 24 / 25),
         ({"a": [[3.0, np.nan]]}, False, np.inf, None),
         ({"a": [[3.0], [4.0]]}, False, np.inf, None),
@@ -110,12 +120,13 @@ def test_differences(there, equal, max_abs, cosine):
     ours = {"a": np.array([[3.0, 4.0]], np.float32)}
     found = differences(ours, {name: np.array(value, np.float32) for name, value in there.items()})
     assert (found["equal"], found["max_abs"]) == (equal, max_abs)
+    assert found["bytes"] == ("same" if max_abs == 0 else "differ")
     assert found["cosine"] == (cosine if cosine is None else pytest.approx(cosine))
 
 
 def test_the_same_nan_is_the_same_bytes():
     answers = {"a": np.array([[np.nan]], np.float32)}
-    assert differences(answers, {"a": answers["a"].copy()})["equal"]
+    assert differences(answers, {"a": answers["a"].copy()})["bytes"] == "same"
     assert not differences(answers, {"a": -answers["a"]})["equal"]
 
 
