@@ -7,6 +7,7 @@ from typing import Annotated
 
 import msgspec
 
+from ..artifact import atomic
 from ..errors import InvalidData
 
 #: Name of the record in the run's folder.
@@ -38,6 +39,25 @@ class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         return msgspec.json.encode(self).decode() + "\n"
 
 
+def leave_record(record: Record, run: Path) -> None:
+    """Write the record of a run that came to its end; what an earlier end of the same run was trained on stays in it.
+
+    Raises:
+        InvalidData: a damaged record is there.
+        OutputError: the folder cannot be written to.
+    """
+    if (run / RECORD).is_file():
+        old = open_record(run)
+        both = {name: _both(getattr(old, name), getattr(record, name)) for name in ("data", "digests", "people")}
+        record = msgspec.structs.replace(record, **both)
+    with atomic(run / RECORD) as temporary:
+        temporary.write_text(record.to_json())
+
+
+def _both(one: tuple[str, ...], other: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys((*one, *other)))
+
+
 def open_record(run: Path) -> Record:
     """The record in the folder of a run.
 
@@ -48,6 +68,8 @@ def open_record(run: Path) -> Record:
     try:
         return msgspec.json.decode(file.read_bytes(), type=Record)
     except OSError as e:
-        raise InvalidData(f"{file}: cannot be read: {e.strerror or e}; expected the folder of a run of qat_xs") from e
+        raise InvalidData(
+            f"{file}: cannot be read: {e.strerror or e}; expected the folder of a finished run of qat_xs"
+        ) from e
     except (msgspec.MsgspecError, UnicodeError, RecursionError) as e:
         raise InvalidData(f"{file}: not the record of a training: {e}") from e

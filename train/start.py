@@ -31,7 +31,7 @@ from .loop import Progress, Task, run
 from .ranks import Ranks
 from .rec import holds_records, open_rec
 from .recipes import OfCrops, QuantizationAware, Recipe, Recognizability, recipe_to_json
-from .record import RECORD
+from .record import leave_record
 from .rounding import record_of, rounding
 from .teachers import combine, teach
 
@@ -81,10 +81,9 @@ def train(
     if ranks.first:
         with atomic(out / "recipe.json") as temporary:
             temporary.write_text(recipe_to_json(recipe))
-    if ranks.first and isinstance(recipe, QuantizationAware) and weights:
-        with atomic(out / RECORD) as temporary:
-            temporary.write_text(record_of(recipe, weights, deck).to_json())
     file = run(task, recipe.settings, out, progress=progress)
+    if ranks.first and isinstance(recipe, QuantizationAware) and weights:
+        leave_record(record_of(recipe, weights, deck), out)
     if isinstance(recipe, Identities) and isinstance(task, Classification) and recipe.centres > 1 and ranks.count == 1:
         leave_cleaning(task, out / "kept.csv")
     return file

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 
+import msgspec
 import numpy as np
 import pytest
 import torch
@@ -20,7 +21,7 @@ from pocketface.train.augment import Augmentation
 from pocketface.train.crops import Deck, pack_crops
 from pocketface.train.fake_quantize import fake_quantize, freeze_ranges
 from pocketface.train.recipes import PRESETS, change
-from pocketface.train.record import Record, open_record
+from pocketface.train.record import Record, leave_record, open_record
 from pocketface.train.rounding import images_of, rounding
 from pocketface.train.start import train
 
@@ -177,7 +178,10 @@ def test_a_damaged_record_is_told(text, tmp_path):
         open_record(tmp_path)
 
 
-def test_a_record_is_its_json(tmp_path):
+def test_a_run_that_went_on_with_other_data_was_trained_on_both(tmp_path):
     record = Record(network="x", began="0" * 64, steps=3, data=("1" * 64,), digests=("2" * 64,), people=("a",))
-    (tmp_path / "trained.json").write_text(record.to_json())
+    leave_record(record, tmp_path)
     assert open_record(tmp_path) == record
+    leave_record(msgspec.structs.replace(record, steps=5, data=("4" * 64,), digests=("2" * 64, "3" * 64)), tmp_path)
+    both = open_record(tmp_path)
+    assert (both.steps, both.data, both.digests) == (5, ("1" * 64, "4" * 64), ("2" * 64, "3" * 64))
