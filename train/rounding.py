@@ -3,6 +3,9 @@
 The float network itself is the teacher, so crops are all that is needed: no identities, no other network. What is
 learnt are weights that lose less when they and the activations are rounded; the files are then made from them as from
 any others. Source: Jacob et al. 2018 (arXiv 1712.05877) for rounding in the forward pass with the gradient passed on.
+
+A gain is not shown yet. After 60 steps of 32 crops, FaceLiVTv2-XS in ONNX int8 had a mean cosine of .9910 to float on
+1,050 other crops; quantized after training it had .9909, and .9914 with its channels equalised.
 """
 
 from __future__ import annotations
