@@ -13,10 +13,10 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3; do \
 	  "$$p" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13))' 2>/dev/null && echo $$p && break; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-slow test-browsers lint format golden web web-browser bench wheel clean distclean
+.PHONY: help install demo test test-slow test-browsers lint format golden web web-browser bench arm64 wheel clean distclean
 
 help: ## list what can be made
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
 
 install: $(VENV)/installed ## make .venv and install the pinned versions into it (about 2.4 GB, once)
 
@@ -52,6 +52,9 @@ web-browser: install web $(OUT)/web/answers.json ## the same in Chromium, models
 
 bench: demo ## measure folding, pixels, memory and exporting on this machine
 	$(PY) -m pocketface bench self $(OUT) --out $(OUT)/bench
+
+arm64: install ## do the files in out/ give the same bytes on an emulated phone? needs apt and a network, once
+	$(PY) -m pocketface.evaluate.arm64 $(wildcard $(OUT)/*.onnx $(OUT)/*.tflite) --out $(OUT)/arm64
 
 wheel: install ## build the wheel and the sdist into dist/
 	rm -rf build dist pocketface.egg-info

@@ -150,6 +150,25 @@ class Detection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     nms_iou: Share = 0.4
 
 
+Sha256 = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}$")]
+
+
+class Rehearsal(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The training in which weights learnt to lose less in 8 bits.
+
+    Attributes:
+        weights: hex SHA-256 of the file of weights that it gave.
+        data: fingerprint of each set of pictures.
+        pictures: number of those that were drawn.
+        steps: of the optimiser.
+    """
+
+    weights: Sha256
+    data: tuple[Sha256, ...]
+    pictures: Annotated[int, msgspec.Meta(ge=1)]
+    steps: Annotated[int, msgspec.Meta(ge=1)]
+
+
 class Quantization(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """How a file was made smaller, and from what.
 
@@ -161,6 +180,7 @@ class Quantization(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
             absent where a recipe needs none.
         pictures: number of them.
         equalized: whether the ranges of the float network's channels were made alike first, which changes no answer.
+        trained: the training that the weights went through in between; absent where they are the float file's.
     """
 
     recipe: str
@@ -169,6 +189,7 @@ class Quantization(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     calibration: Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}$")] | msgspec.UnsetType = msgspec.UNSET
     pictures: Annotated[int, msgspec.Meta(ge=0)] = 0
     equalized: bool = False
+    trained: Rehearsal | msgspec.UnsetType = msgspec.UNSET
 
 
 class ModelContract(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -23,7 +23,7 @@ _OPTIONS = (
     click.option(
         "--count", type=click.IntRange(32), default=128, show_default=True, help="Pictures to calibrate on, at most."
     ),
-    click.option("--weights", type=FILE, help="With --equalize: what the file was made from, unless that is bundled."),
+    click.option("--weights", type=FILE, help="What ARTIFACT was made from, where its weights change, unless bundled."),
 )
 
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 @click.option("--gate", help="What must hold: cosine>=0.985,flips<=0.005; detectors: missed, box_iou, landmarks.")
 @click.option("--rescue", "rescuing", is_flag=True, help="Keep the fewest layers in float that meet the gate.")
 @click.option("--equalize", "equalizing", is_flag=True, help="First make the ranges of its channels alike; exact.")
+@click.option("--trained", type=PATH, help="Folder of a run of qat_xs: quantize what it learnt in ARTIFACT's place.")
 @click.option(
     "--keep", multiple=True, help="Regular expression: layers with it in their name stay in float. Repeatable."
 )
@@ -87,6 +88,7 @@ def _job(
     detector: Path | None,
     identities: Path | None,
     equalizing: bool,
+    trained: Path | None,
     weights: Path | None,
     backend: str | None,
     **drawn: Any,
@@ -96,22 +98,28 @@ def _job(
     from ..quantize.job import Job
     from ..quantize.pictures import bundled_pictures, require_apart
     from ..quantize.policy import in_half
+    from ..quantize.trained import trained_source
 
     how = _recipe(recipe, keep, io, parent)
     if equalizing and not (how.static and calibration):
         raise click.UsageError("--equalize is for static recipes, which have a --calibration to see the ranges on")
+    if trained and (equalizing or not how.static):
+        raise click.UsageError("--trained is for static recipes, and was equalised in training if at all")
     finder = finder_of(detector)
     deciding = _deciding(judge, conditions, finder, backend, drawn["aligned"])
     measured = calibration if how.static or in_half(how, parent) else None
     ranges = pictures_of(measured, parent, finder, progress, identities=identities, **drawn) if measured else None
     judges = pictures_of(judge, parent, finder, progress, **drawn) if judge else bundled_pictures(parent)
-    source = None
+    source = learnt = None
+    if trained:
+        progress(f"exporting what {trained.name} learnt")
+        learnt = trained_source(parent, trained, folder, weights)
     if equalizing and ranges:
         require_apart(ranges, judges)
         progress(f"equalising {parent.path.name}")
         source = equalized_source(parent, ranges, folder, weights)
-    options: dict[str, Any] = {"backend": backend, "decisions": deciding, "source": source, "progress": progress}
-    job = Job(parent, how, ranges, judges, **options)
+    options: dict[str, Any] = {"backend": backend, "decisions": deciding, "source": source, "trained": learnt}
+    job = Job(parent, how, ranges, judges, progress=progress, **options)
     return job, [*(problem for each in (ranges, judges) if each for problem in each.problems), *job.forecast]
 
 

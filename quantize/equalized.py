@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 
 import torch
 
-from ..artifact import Artifact, load_artifact
+from ..artifact import Artifact
 from ..errors import ExportError
-from ..export.pipeline import CONVERTERS
-from ..export.prepare import prepare, rebuild_model, training_graph
+from ..export.prepare import prepare, rebuild_model
 from ..models.equalize import equalize
 from .fidelity import Judge
 from .pictures import Pictures
+from .source import write_source
 
 #: What must hold between the two files, by figure: the change is exact but for the last digits.
 _EXACT: Mapping[str, tuple[float, float]] = {
@@ -39,11 +38,7 @@ def equalized_source(parent: Artifact, calibration: Pictures, folder: Path, weig
     prepared = prepare(rebuild_model(parent.contract, weights))
     images = torch.from_numpy(calibration.inputs).permute(0, 3, 1, 2).float()
     network = equalize(prepared.graph.network, prepared.graph.normalize(images))
-    changed = replace(prepared, graph=training_graph(prepared.built, network))
-    path, converter = folder / parent.path.name, CONVERTERS[parent.format]
-    # Not the parent's own contract: JSON sorts its outputs, and a converter takes them in the graph's order.
-    converter.write(changed, converter.contract_for(prepared.contract, parent.contract.precision), path)
-    made = load_artifact(path)
+    made = write_source(parent, prepared, network, folder)
     require_same(parent, made, calibration)
     return made
 

@@ -23,6 +23,7 @@ from .pictures import Pictures, require_apart
 from .policy import check_recipe, check_source, chosen_layers, effective, in_half
 from .ranges import HALF_MAX, HALF_SHARE, Range, at_risk
 from .recipe import Recipe
+from .trained import Trained
 
 Progress = Callable[[str], None]
 
@@ -39,6 +40,7 @@ class Job:
         backend: name of the engine that judges; None for the first that can run the files.
         decisions: a set of known people to decide on with both files, of whom none was calibrated on.
         source: a file that answers as ``parent`` does and is easier to quantize; None for ``parent`` itself.
+        trained: one that was trained to be quantized, instead.
         progress: told in a few words what is being done.
 
     Raises:
@@ -57,6 +59,7 @@ class Job:
         backend: str | None = None,
         decisions: Decisions | None = None,
         source: Artifact | None = None,
+        trained: Trained | None = None,
         progress: Progress = lambda step: None,
     ) -> None:
         check_source(parent)
@@ -67,9 +70,14 @@ class Job:
             require_apart(calibration, judge)
             if decisions:
                 decisions.require_apart(calibration)
+        if trained:
+            require_apart(trained.pictures, judge)
+            if decisions:
+                decisions.require_apart(trained.pictures)
         self.parent, self.recipe, self.progress = parent, effective(recipe, parent), progress
         self.calibration = calibration if recipe.static or in_half(recipe, parent) else None
-        self.source, self.decisions = source or parent, decisions
+        self.source, self.decisions = trained.source if trained else source or parent, decisions
+        self.rehearsal = trained.rehearsal if trained else msgspec.UNSET
         self.quantizer = QUANTIZERS[parent.format]
         self.layers = layers_of(self.source)
         self._pictures, self._backend = judge, backend
@@ -147,7 +155,8 @@ class Job:
             recipe=self.recipe.name,
             parent=self.parent.sha256,
             kept=self.kept(chosen),
-            equalized=self.source is not self.parent,
+            equalized=self.source is not self.parent and self.rehearsal is msgspec.UNSET,
+            trained=self.rehearsal,
         )
         if self.calibration is not None:
             told = {"calibration": self.calibration.fingerprint, "pictures": len(self.calibration)}

@@ -22,6 +22,7 @@ from ..contract import Detection
 from ..errors import InvalidData, InvalidImage
 from ..evaluate.crops import UNREADABLE, Cropper
 from ..evaluate.data import Image, ImageSet, Sample, open_images
+from ..evaluate.data.digest import digest_of
 from ..evaluate.data.shelf import named
 from ..evaluate.faces import bundled_portraits, inputs_for
 from ..runtime.detector import Detector
@@ -173,11 +174,6 @@ def refuse_shared(calibration: str, judge: str, pictures: int, people: Collectio
             f"{calibration} and {judge} share {' and '.join(shared)}; a file that is judged by what it was "
             "calibrated on looks better than it is: calibrate on other pictures of other people"
         )
-
-
-def digest_of(image: Image) -> str:
-    """Hex SHA-256 over a picture's size and pixels, so that it is the same in every file format."""
-    return hashlib.sha256(f"{image.shape}".encode() + np.ascontiguousarray(image).tobytes()).hexdigest()
 
 
 def drawn(samples: Sequence[Sample], seed: int) -> Iterator[Sample]:

@@ -85,5 +85,6 @@ def name_of(job: Job) -> str:
     """``facelivtv2_xs_112_fp32.onnx`` -> ``facelivtv2_xs_112_static_wi8_ai8.onnx``."""
     path = job.parent.path
     stem = path.stem.removesuffix("_fp32").removesuffix("_fp16")
-    ends = "_int8io" if job.recipe.io == "int8" else ""
+    ends = "_qat" if job.rehearsal else ""
+    ends += "_int8io" if job.recipe.io == "int8" else ""
     return f"{stem}_{job.recipe.name}{ends}{path.suffix}"

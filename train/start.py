@@ -30,7 +30,9 @@ from .judging import judging
 from .loop import Progress, Task, run
 from .ranks import Ranks
 from .rec import holds_records, open_rec
-from .recipes import OfCrops, Recipe, Recognizability, recipe_to_json
+from .recipes import OfCrops, QuantizationAware, Recipe, Recognizability, recipe_to_json
+from .record import leave_record
+from .rounding import record_of, rounding
 from .teachers import combine, teach
 
 #: Told what is being done, and how much of it.
@@ -80,6 +82,8 @@ def train(
         with atomic(out / "recipe.json") as temporary:
             temporary.write_text(recipe_to_json(recipe))
     file = run(task, recipe.settings, out, progress=progress)
+    if ranks.first and isinstance(recipe, QuantizationAware) and weights:
+        leave_record(record_of(recipe, weights, deck), out)
     if isinstance(recipe, Identities) and isinstance(task, Classification) and recipe.centres > 1 and ranks.count == 1:
         leave_cleaning(task, out / "kept.csv")
     return file
@@ -113,6 +117,8 @@ def _task(
         if weights:
             load_weights(network, weights)
         return identifying(recipe, network, deck, teachers, _fronts(recipe, deck, folder, work))
+    if isinstance(recipe, QuantizationAware):
+        return rounding(recipe, network, weights, deck)
     targets = _targets(recipe, deck, teachers, folder, work)
     if isinstance(recipe, Recognizability):
         return judging(recipe, network, weights, deck, targets, ranks, work)
