@@ -59,6 +59,7 @@ def _measured(exams: Sequence[Exam], run: Run, told: Told) -> Measurement:
     parity, failures = (None, []) if run.error else _parity(exam, run)
     return Measurement(
         model=exam.artifact.path.name,
+        network=contract.model,
         sha256=exam.artifact.sha256,
         engine=f"{installed.engine.package} {run.setting.partition(' ')[0]}",
         engine_version=installed.version,

@@ -57,7 +57,7 @@ def perf_report(perf: Perf) -> Report:
         "Measured in a browser's runtime, which is neither ONNX Runtime nor LiteRT in an app. Load is from the start "
         "of the engine, its files and the model's bytes being there, to a first answer.",
         *(
-            f"{one.model}, {one.engine}, {one.threads} threads: {note}."
+            f"{one.model}, {one.engine}, {one.threads} thread{'s' * (one.threads != 1)}: {note}."
             for one in perf.measurements
             for note in one.notes
         ),
