@@ -11,12 +11,13 @@ from numpy.typing import NDArray
 from ..artifact import Artifact
 from ..errors import InvalidData, InvalidImage
 from ..evaluate.cache import Cache
+from ..evaluate.data.digest import digest_of
 from ..evaluate.detection import DetectionSet, evaluate_detection
 from ..evaluate.detection.annotations import AnnotatedPicture
 from ..runtime.images import load_image
 from ..runtime.preprocess import letterbox
 from .fidelity import FIGURES, Judge
-from .pictures import Pictures, digest_of, refuse_shared
+from .pictures import Pictures, refuse_shared
 
 #: What a gate may speak of beside what needs no marked faces.
 MEASURED = (*FIGURES["detection"], "ap_drop")
