@@ -22,16 +22,25 @@ def pictures_of():
     return pictures
 
 
+def job(parent, recipe, **options):
+    contract, faces = parent.contract, bundled_portraits()
+    how = parse_recipe(recipe) if isinstance(recipe, str) else recipe
+    calibration = pictures(contract, faces[:32], "the first 32")
+    return Job(parent, how, calibration, pictures(contract, faces[32:], "the last 16"), **options)
+
+
+@pytest.fixture(scope="session")
+def job_of():
+    """Float file, recipe -> a job."""
+    return job
+
+
 @pytest.fixture(scope="session")
 def job_for(exports):
     """(model, format, recipe) -> a job; w8a8 starts from float16, all others from float32."""
 
     def make(model, format, recipe, **options):
-        parent = exports[model, format, "float16" if recipe == "w8a8" else "float32"].artifact
-        contract, faces = parent.contract, bundled_portraits()
-        how = parse_recipe(recipe) if isinstance(recipe, str) else recipe
-        calibration = pictures(contract, faces[:32], "the first 32")
-        return Job(parent, how, calibration, pictures(contract, faces[32:], "the last 16"), **options)
+        return job(exports[model, format, "float16" if recipe == "w8a8" else "float32"].artifact, recipe, **options)
 
     return make
 
