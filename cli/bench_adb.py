@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import shlex
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .output import FILE, PATH, as_json, console, print_json, show
+from .output import FILE, PATH, as_json, command_without_folders, console, print_json, show
 
 if TYPE_CHECKING:
     from ..artifact import Artifact
@@ -107,7 +105,7 @@ def adb(
         cpus=cpus,
         repeats=repeats,
         timeout_s=timeout,
-        command=_command(),
+        command=command_without_folders("--serial", "--out"),
     )
     _require_here(job, out)
     program = find_adb()
@@ -144,18 +142,6 @@ def _require_here(job: Job, out: Path | None) -> None:
             raise InvalidData(f"{library}: no such file")
     if out is not None and out.exists() and not out.is_dir():
         raise OutputError(f"{out}: is a file; --out wants a folder")
-
-
-def _command() -> str:
-    """What was typed, without paths, whose phone it was, and where on this machine the results went."""
-    kept, typed = ["pocketface"], iter(sys.argv[1:])
-    for argument in typed:
-        flag, equals, _ = argument.partition("=")
-        if flag not in ("--serial", "--out"):
-            kept.append(re.sub(r"[^=]*[/\\]", "", argument))
-        elif not equals:
-            next(typed, None)
-    return shlex.join(kept)
 
 
 @contextmanager

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import re
-import shlex
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from .output import PATH, as_json, command_line, console, file_and_engine
+from .output import PATH, as_json, command_line, command_without_folders, console, file_and_engine
 from .progress import progress_bar
 
 if TYPE_CHECKING:
@@ -67,7 +64,9 @@ def host(
     options: dict[str, Any] = {"threads": tuple(dict.fromkeys(threads)), "cores": tuple(dict.fromkeys(cores))}
     try:
         with progress_bar(console()) as progress:
-            outcome = measure_host(candidates, **options, settings=settings, progress=progress, command=_typed())
+            outcome = measure_host(
+                candidates, **options, settings=settings, progress=progress, command=command_without_folders()
+            )
     except ValueError as e:
         raise click.UsageError(str(e)) from e
     state = _show(outcome.perf, out, as_json)
@@ -75,11 +74,6 @@ def host(
         click.echo(f"pocketface: {failure}", err=True)
     if outcome.failures or state == "fail":
         raise click.exceptions.Exit(1)
-
-
-def _typed() -> str:
-    """The command line without folders: where files lie is nobody's business."""
-    return shlex.join(["pocketface", *(re.sub(r"[^=]*[/\\]", "", word) for word in sys.argv[1:])])
 
 
 def _show(perf: Perf, out: Path | None, as_json: bool) -> State:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -46,6 +47,18 @@ def console() -> Console:
 def command_line() -> str:
     """What was typed, for a report to begin with: whoever types it again gets the same."""
     return shlex.join(["pocketface", *sys.argv[1:]])
+
+
+def command_without_folders(*left_out: str) -> str:
+    """What was typed, for a file that others get: where files lie is nobody's business, nor are these options."""
+    kept, typed = ["pocketface"], iter(sys.argv[1:])
+    for word in typed:
+        flag, equals, _ = word.partition("=")
+        if flag not in left_out:
+            kept.append(re.sub(r"[^=]*[/\\]", "", word))
+        elif not equals:
+            next(typed, None)
+    return shlex.join(kept)
 
 
 def file_and_engine(model: str) -> tuple[Path, str | None]:

@@ -225,6 +225,7 @@ def _joined(artifact: Artifact, job: Job, outcomes: Sequence[Outcome]) -> Measur
         model=artifact.path.name,
         sha256=artifact.sha256,
         engine=job.tool.name,
+        network=artifact.contract.model,
         precision=artifact.contract.precision,
         threads=job.options.threads,
         times_ms=tuple(time for outcome in outcomes for time in outcome.times_ms),

@@ -42,10 +42,10 @@ def test_a_run_writes_a_perf_json_and_a_report(recognizer: Path, tmp_path: Path)
 
 
 def test_the_command_is_told_without_folders(monkeypatch: pytest.MonkeyPatch) -> None:
-    from pocketface.cli.bench_host import _typed
+    from pocketface.cli.output import command_without_folders
 
     monkeypatch.setattr("sys.argv", ["x", "bench", "/home/me/m.onnx@litert", "--out=/home/me/a b", "--rounds", "3"])
-    assert _typed() == "pocketface bench m.onnx@litert '--out=a b' --rounds 3"
+    assert command_without_folders() == "pocketface bench m.onnx@litert '--out=a b' --rounds 3"
 
 
 def test_a_failure_is_one_line_and_status_1(recognizer: Path) -> None:
