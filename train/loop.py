@@ -24,6 +24,7 @@ from torch.utils.data import DataLoader, Dataset
 from ..artifact import atomic
 from ..errors import InvalidData, TrainingError
 from ..models import save_weights
+from .optimizers import Optimizer, optimizer_of
 from .ranks import Ranks
 from .settings import Settings
 
@@ -92,7 +93,7 @@ class _State:
     settings: Settings
     ranks: Ranks
     model: nn.Module
-    optimizer: torch.optim.Optimizer
+    optimizer: Optimizer
     average: nn.Module | None
     step: int = 0
     _since: float = field(default_factory=time.perf_counter)
@@ -104,11 +105,7 @@ class _State:
         network = task.network.to(device=ranks.device, memory_format=memory).train()  # type: ignore[call-overload]
         average = copy.deepcopy(task.weights()).requires_grad_(False) if settings.average else None
         model = DistributedDataParallel(network, broadcast_buffers=False) if ranks.count > 1 else network
-        matrices = [p for p in network.parameters() if p.requires_grad and p.ndim >= 2]
-        others = [p for p in network.parameters() if p.requires_grad and p.ndim < 2]  # norms and biases do not decay
-        groups = [{"params": matrices, "weight_decay": settings.weight_decay}, {"params": others, "weight_decay": 0.0}]
-        optimizer = torch.optim.AdamW(groups, lr=settings.learning_rate, fused=True)
-        return cls(task, settings, ranks, model, optimizer, average)
+        return cls(task, settings, ranks, model, optimizer_of(network, settings), average)
 
     def advance(self, batch: Mapping[str, Tensor]) -> dict[str, float]:
         """One step of the optimiser."""

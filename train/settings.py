@@ -16,7 +16,9 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     """Of one run.
 
     Attributes:
-        steps: of the optimiser, AdamW.
+        steps: of the optimiser.
+        optimizer: ``adamw``, or ``muon``, which learns more in a step and takes longer for it, see
+            :class:`~.optimizers.MuonAdamW`.
         learning_rate: at its highest.
         warmup: steps of linear rise from 0.
         decay: share of all steps, at the end, over which the rate falls linearly to 0. 1 is the polynomial schedule of
@@ -39,6 +41,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     weight_decay: Annotated[float, msgspec.Meta(ge=0.0)] = 0.01
     clip: Annotated[float, msgspec.Meta(ge=0.0)] = 5.0
     average: Share = 0.0
+    optimizer: Literal["adamw", "muon"] = "adamw"
     precision: Literal["float32", "bfloat16"] = "float32"
     channels_last: bool = True
     workers: Annotated[int, msgspec.Meta(ge=0)] = 0
@@ -69,6 +72,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
             raise InvalidData(f"not the settings of a training: {e}") from e
 
     def require_same_run(self, other: Settings) -> None:
-        """Raise InvalidData where two runs would see other batches; lengths and rates may change from run to run."""
-        if self.seed != other.seed:
-            raise InvalidData(f"the checkpoint was made with seed {other.seed}, not {self.seed}")
+        """Raise InvalidData where a run cannot go on from the other; lengths and rates may change from run to run."""
+        for what in ("seed", "optimizer"):
+            mine, its = getattr(self, what), getattr(other, what)
+            if mine != its:
+                raise InvalidData(f"the checkpoint was made with {what} {its}, not {mine}")

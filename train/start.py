@@ -149,7 +149,7 @@ def _targets(recipe: OfCrops, deck: Deck, teachers: Sequence[Path], folder: Path
     for file in teachers:
         teacher = Embedder(adopt(file, folder / "teachers"), threads=1)
         said.append(np.concatenate([_taught(store, teacher, work) for store in deck.stores]))
-    return combine(said, model_spec(recipe.network).embedding_size or 0, recipe.settings.seed)
+    return combine(said, model_spec(recipe.network).embedding_size or 0)
 
 
 def _taught(store: CropStore, teacher: Embedder, work: Work) -> NDArray[np.float32]:

@@ -14,6 +14,9 @@ from ..evaluate.embeddings import Progress, embed_images
 from ..runtime.embedder import Embedder
 from .crops import CropStore
 
+#: Seed of the rotation.
+_ROTATION = 0
+
 
 def teach(store: CropStore, teacher: Embedder, *, progress: Progress = lambda done, total: None) -> NDArray[np.float32]:
     """A teacher's embeddings of all crops of a store, kept beside the pixels.
@@ -43,16 +46,16 @@ def teach(store: CropStore, teacher: Embedder, *, progress: Progress = lambda do
     return embedded.vectors
 
 
-def combine(said: Sequence[NDArray[np.float32]], width: int, seed: int = 0) -> NDArray[np.float32]:
+def combine(said: Sequence[NDArray[np.float32]], width: int) -> NDArray[np.float32]:
     """One target for what several teachers say of the same crops.
 
-    Embeddings of length 1 side by side have the mean of their cosines as cosine; a seeded rotation into ``width``
-    dimensions keeps that and spreads it over all of them, which an embedding of int8 numbers needs.
+    Embeddings of length 1 side by side have the mean of their cosines as cosine; a random rotation into ``width``
+    dimensions keeps that and spreads it over all of them, which an embedding of int8 numbers needs. It is always the
+    same one, so that a run with another seed can go on from weights that learnt it.
 
     Args:
         said: per teacher ``(N, D_t) float32``, rows of length 1.
         width: of the student's embedding; at least the sum of the D_t.
-        seed: of the rotation.
 
     Returns:
         ``(N, width) float32``, rows of length 1.
@@ -63,7 +66,7 @@ def combine(said: Sequence[NDArray[np.float32]], width: int, seed: int = 0) -> N
     together = np.concatenate(said, axis=1) / np.float32(np.sqrt(len(said)))
     if together.shape[1] > width:
         raise InvalidData(f"the teachers give {together.shape[1]} numbers together, the student only {width}")
-    random = np.random.default_rng(seed).normal(size=(width, together.shape[1]))
+    random = np.random.default_rng(_ROTATION).normal(size=(width, together.shape[1]))
     rotation = np.linalg.qr(random)[0].T.astype(np.float32)  # (sum D_t, width), rows orthonormal
     target: NDArray[np.float32] = together @ rotation
     return target
