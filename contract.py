@@ -203,8 +203,8 @@ class ModelContract(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
         outputs: what an output means -> the output tensor's name.
         precision: of the weights and the arithmetic: ``float32``, ``float16``, ``int8``; ``int8_weights``,
             ``int8_dynamic``, ``palette6`` where only weights are stored so.
-        fingerprint: hex SHA-256 over the deployed network's weights. Embeddings may be compared only
-            between models of one fingerprint.
+        fingerprint: hex SHA-256 over the network's weights, of a recogniser over those that make the embedding.
+            Embeddings may be compared only between models of one fingerprint.
         weights: where the weights come from: ``seeded:N`` or a file's name.
         trained: false as long as the weights are seeded; what such a model says means nothing.
         parameters: number of parameters as deployed.

@@ -51,9 +51,14 @@ class BuiltModel:
         return not self.weights.startswith("seeded:")
 
     def fingerprint(self) -> str:
-        """Hex SHA-256 over the architecture's name and the weights as given, before any folding."""
-        total = hashlib.sha256(self.spec.name.encode())
-        for key, tensor in sorted(self.network.state_dict().items()):
+        """Hex SHA-256 over the architecture's name and the weights as given, before any folding.
+
+        Of a network that judges faces beside embedding them, only what embeds them counts: its embeddings are those of
+        its trunk, and may be compared with them.
+        """
+        total = hashlib.sha256((self.spec.trunk or self.spec.name).encode())
+        embeds = self.network.get_submodule("trunk" if self.spec.trunk else "")
+        for key, tensor in sorted(embeds.state_dict().items()):
             total.update(f"{key} {tuple(tensor.shape)}".encode())
             total.update(np.asarray(tensor.detach().to(torch.float32)).tobytes())
         return total.hexdigest()

@@ -88,6 +88,7 @@ class Recognizable(nn.Module):
         name="facelivtv2_xs_ri",
         summary="FaceLiVTv2-XS that also says how far a face can be recognised",
         source="arXiv 2604.09127 and 2304.10066, github.com/novendrastywn/FaceLiVT",
+        trunk="facelivtv2_xs",
     )
 )
 def _build() -> nn.Module:

@@ -33,6 +33,8 @@ class ModelSpec:
         embedding_size: length of the embedding, None for detectors.
         summary: one line for a listing.
         source: the paper or repository that it comes from.
+        trunk: name of the network whose embeddings these are, held as ``trunk`` beside what else this one says; empty
+            for a network that is its own.
     """
 
     name: str
@@ -41,6 +43,7 @@ class ModelSpec:
     embedding_size: int | None
     summary: str
     source: str
+    trunk: str = ""
 
 
 _BUILDERS: dict[str, tuple[ModelSpec, Callable[..., nn.Module]]] = {}

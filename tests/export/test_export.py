@@ -236,3 +236,10 @@ def test_the_fingerprint_is_of_the_weights_alone():
     assert built.fingerprint() != build_model(RECOGNIZER, seed=4).fingerprint()
     renamed = dataclasses.replace(built, weights="elsewhere.safetensors")
     assert prepare(renamed).contract.fingerprint == built.fingerprint()
+
+
+def test_the_bundled_recogniser_with_and_without_its_quality_makes_comparable_embeddings():
+    with_quality, without = build_model("facelivtv2_xs_ri"), build_model("facelivtv2_xs")
+    assert with_quality.fingerprint() == without.fingerprint()
+    seeded = build_model("facelivtv2_xs_ri", seed=1)
+    assert seeded.fingerprint() != with_quality.fingerprint()
