@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import click
 
-from .evaluate_verification import a_cache, data_options, measure
+from .evaluate_verification import measure
 from .output import PATH, as_json, backend, print_json, show, threads
+from .source import Source, a_cache, data_options
 
 
 @click.command()
@@ -18,7 +18,7 @@ from .output import PATH, as_json, backend, print_json, show, threads
 @backend
 @threads
 @as_json
-def calibrate(model: Path, data: Path, backend: str | None, threads: int | None, as_json: bool, **of_data: Any) -> None:
+def calibrate(model: Path, data: Path, source: Source, backend: str | None, threads: int | None, as_json: bool) -> None:
     """Measure MODEL's thresholds at FAR 1e-2, 1e-3 and 1e-4 on DATA and write them into the file's contract.
 
     DATA is what `evaluate verification` takes. They hold for this file alone, its precision included. A FAR that the
@@ -31,8 +31,9 @@ def calibrate(model: Path, data: Path, backend: str | None, threads: int | None,
 
     embedder = Embedder(model, backend=backend, threads=threads)
     settings = Settings(fars=CALIBRATED_FARS)
-    with a_cache(of_data.pop("no_cache")) as kept:
-        pictures, outcome = measure(data, [embedder], settings, kept, threads=threads, **of_data)
+    with a_cache(source.no_cache) as kept:
+        finder = source.finder(threads)
+        pictures, outcome = measure(data, source, [embedder], detector=finder, settings=settings, cache=kept)
     calibration, refused = calibration_of(pictures, outcome.results[0], embedder.backend)
     artifact = write_calibration(embedder.artifact, calibration)
     rows = [

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .evaluate_output import finish, out
-from .evaluate_verification import data_options
 from .output import FILE, PATH, as_json, backend, console, draw, threads
+from .source import Source, a_cache, data_options
 
 if TYPE_CHECKING:
     from ..artifact import Artifact
@@ -50,12 +50,7 @@ def attack(
     count: int,
     threshold: float | None,
     far: float,
-    images: Path | None,
-    identities: Path | None,
-    aligned: bool,
-    detector: Path | None,
-    strict: bool,
-    no_cache: bool,
+    source: Source,
     seed: int,
     out: Path | None,
     backend: str | None,
@@ -70,12 +65,9 @@ def attack(
     """
     from ..artifact import load_artifact
     from ..evaluate.attacks import plan
-    from ..evaluate.cache import Cache
-    from ..evaluate.data import open_data
     from ..evaluate.transfer import run_attacks
     from ..evaluate.transfer_table import transfer_plot, transfer_section
     from ..evaluate.verification_table import untrained
-    from ..runtime.detector import Detector
     from ..runtime.embedder import Embedder
 
     if out:
@@ -86,17 +78,16 @@ def attack(
     plans = [plan(kind, goal, **made) for goal in goals for kind in kinds]  # type: ignore[arg-type]
     artifacts = [load_artifact(model) for model in models]
     files = [Embedder(artifact, backend=backend, threads=threads) for artifact in artifacts]
-    with console().status("building the network again") as status:
-        network, source = _original(artifacts[0], weights)
+    with a_cache(source.no_cache) as cache, console().status("building the network again") as status:
+        network, original = _original(artifacts[0], weights)
         status.update(f"reading {data.name}")
-        opened = open_data(data, images=images, identities=identities, aligned=aligned, strict=strict)
-        finder, cache = Detector(detector, threads=threads) if detector else None, None if no_cache else Cache()
+        opened, finder = source.open(data), source.finder(threads)
         limits = [threshold] * (1 + len(files)) if threshold is not None else []
-        for judge in (source, *files) if threshold is None else ():
+        for judge in (original, *files) if threshold is None else ():
             status.update(f"the threshold of {judge.artifact.path.name} on {judge.backend}")
             limits.append(_threshold(opened, judge, far, {"detector": finder, "cache": cache}))
         options: dict[str, Any] = {"count": count, "detector": finder, "seed": seed, "progress": status.update}
-        found, faults = run_attacks(opened, network, source, files, plans, limits, **options)
+        found, faults = run_attacks(opened, network, original, files, plans, limits, **options)
     sections = [transfer_section(found, [*untrained(files), *faults])]
     title, drawn = f"Attacks on {data.name}", lambda: [transfer_plot(found)]
     finish(title, sections, found, artifacts, out=out, as_json=as_json, drawn=drawn)

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .evaluate_output import finish, no_cache, out
+from .evaluate_output import finish, out
 from .output import PATH, as_json, backend, console, threads
+from .source import a_cache, no_cache
 
 if TYPE_CHECKING:
     from ..evaluate.detection import Regime
@@ -51,14 +52,13 @@ def detection(
     """
     from ..artifact import load_artifact
     from ..errors import InvalidData
-    from ..evaluate.cache import Cache
     from ..evaluate.detection import evaluate_detection, open_detection_set
     from ..evaluate.detection.table import detection_facts, detection_sections
 
     regime = _regime(size, max_side)
     pictures = open_detection_set(data, images, strict=strict)
-    results, cache = [], None if no_cache else Cache()
-    with console().status("") as status:
+    results = []
+    with a_cache(no_cache) as cache, console().status("") as status:
         for model in models:
 
             def progress(done: int, of: int, name: str = model.name) -> None:

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from ..report import Section
 
 out = click.option("--out", type=PATH, help="Folder for a report as JSON and as one HTML page.")
-no_cache = click.option("--no-cache", is_flag=True, help="Compute everything anew and keep nothing.")
 
 
 def finish(

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .evaluate_output import finish, out
-from .evaluate_verification import data_options
 from .output import PATH, as_json, backend, console, threads
+from .source import Source, a_cache, data_options
 
 if TYPE_CHECKING:
     from ..evaluate.quality import Discarding
@@ -102,36 +102,28 @@ def _of_models(
     re_estimate: bool,
     *,
     spoil: bool,
-    detector: Path | None,
-    images: Path | None,
-    identities: Path | None,
-    aligned: bool,
-    strict: bool,
-    no_cache: bool,
+    source: Source,
     backend: str | None,
     threads: int | None,
 ) -> Found:
     from ..errors import InvalidData
-    from ..evaluate.cache import Cache
-    from ..evaluate.data import ImageSet, open_data
+    from ..evaluate.data import ImageSet
     from ..evaluate.embeddings import embed_images
     from ..evaluate.quality import discard_all, pairs_of
     from ..evaluate.spoiled import with_spoiled_copies
     from ..evaluate.verification import images_of
-    from ..runtime.detector import Detector
     from ..runtime.embedder import Embedder
 
-    data = open_data(path, images=images, identities=identities, aligned=aligned, strict=strict)
+    data = source.open(path)
     if spoil:
         if not isinstance(data, ImageSet):
             raise InvalidData(f"{path}: --spoil takes pictures with identities, not a list of pairs")
         data = with_spoiled_copies(data)
-    pictures = images_of(data)
-    finder, cache = Detector(detector, threads=threads) if detector else None, None if no_cache else Cache()
+    pictures, finder = images_of(data), source.finder(threads)
     results: list[Discarding] = []
     measures: dict[str, Mapping[str, float]] = {}
     notes = list(pictures.problems)
-    with console().status("") as status:
+    with a_cache(source.no_cache) as cache, console().status("") as status:
         for model in models:
 
             def progress(done: int, of: int, name: str = model.name) -> None:
@@ -142,9 +134,9 @@ def _of_models(
                 pictures, embedder, detector=finder, cache=cache, threads=threads, progress=progress
             )
             notes += embedded.problems
-            for source in sources:
-                values = _qualities(source, pictures, embedder, finder, embedded)
-                measure = f"{model.name}, {Path(source).name}"
+            for named in sources:
+                values = _qualities(named, pictures, embedder, finder, embedded)
+                measure = f"{model.name}, {Path(named).name}"
                 if lost := sum(value == float("-inf") for value in values):
                     notes.append(f"{measure}: {lost} of {len(values)} pictures have no quality: refused first.")
                 measures[measure] = dict(zip([s.name for s in pictures.samples], map(float, values), strict=True))

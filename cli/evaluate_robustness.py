@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 
 from .evaluate_output import finish, out
-from .evaluate_verification import data_options
 from .output import PATH, as_json, backend, console, draw, threads
+from .source import Source, a_cache, data_options
 
 
 @click.command()
@@ -32,12 +33,7 @@ def robustness(
     kinds: Sequence[str],
     strengths: Sequence[int],
     far: float,
-    images: Path | None,
-    identities: Path | None,
-    aligned: bool,
-    detector: Path | None,
-    strict: bool,
-    no_cache: bool,
+    source: Source,
     seed: int,
     out: Path | None,
     backend: str | None,
@@ -50,13 +46,10 @@ def robustness(
     strengths, on the aligned crop. The threshold is fixed on clean pairs. A run that was killed goes on where it was.
     """
     from ..errors import InvalidData
-    from ..evaluate.cache import Cache
     from ..evaluate.corruptions import CORRUPTIONS
-    from ..evaluate.data import open_data
     from ..evaluate.robustness import run_robustness
     from ..evaluate.robustness_table import robustness_facts, robustness_plots, robustness_section
     from ..evaluate.verification_table import untrained
-    from ..runtime.detector import Detector
     from ..runtime.embedder import Embedder
 
     if unknown := [kind for kind in kinds if kind not in CORRUPTIONS]:
@@ -66,25 +59,16 @@ def robustness(
 
         require_matplotlib()
     embedders = [Embedder(model, backend=backend, threads=threads) for model in models]
-    cache, found = None if no_cache else Cache(), []
-    with console().status(f"reading {data.name}") as status:
-        opened = open_data(data, images=images, identities=identities, aligned=aligned, strict=strict)
-        finder = Detector(detector, threads=threads) if detector else None
-        for embedder in embedders:
-            result = run_robustness(
-                opened,
-                embedder,
-                kinds=list(dict.fromkeys(kinds)) or tuple(CORRUPTIONS),
-                strengths=sorted(set(strengths)) or range(1, 6),
-                far=far,
-                detector=finder,
-                cache=cache,
-                seed=seed,
-                progress=status.update,
-            )
-            found.append(result)
-    for note in cache.notes if cache else ():
-        click.echo(f"pocketface: cache: {note}", err=True)
+    how: dict[str, Any] = {
+        "kinds": list(dict.fromkeys(kinds)) or tuple(CORRUPTIONS),
+        "strengths": sorted(set(strengths)) or range(1, 6),
+        "far": far,
+        "detector": source.finder(threads),
+        "seed": seed,
+    }
+    with a_cache(source.no_cache) as cache, console().status(f"reading {data.name}") as status:
+        opened = source.open(data)
+        found = [run_robustness(opened, each, cache=cache, progress=status.update, **how) for each in embedders]
     names, facts = [e.artifact.path.name for e in embedders], robustness_facts(embedders, found)
     finish(
         f"Robustness on {data.name}",

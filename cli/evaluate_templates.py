@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from .evaluate_output import finish, out
-from .evaluate_verification import data_options
 from .output import PATH, as_json, backend, console, threads
+from .source import Source, a_cache, data_options
 
 if TYPE_CHECKING:
     from ..evaluate.aggregator import Aggregator
@@ -51,7 +52,7 @@ def templates(
     backend: str | None,
     threads: int | None,
     as_json: bool,
-    **of_data: Any,
+    source: Source,
 ) -> None:
     """Compare ways to pool the pictures of a person into one embedding: TAR of pairs of templates.
 
@@ -67,14 +68,14 @@ def templates(
     if (members is None) != (pairs is None):
         raise click.UsageError("--members and --pairs are two lists of one protocol: give both or neither")
     embedder = Embedder(model, backend=backend, threads=threads)
-    images, embedded = _embed(data, embedder, flip, threads, **of_data)
+    images, embedded = _embed(data, source, embedder, flip, threads)
     protocol: Protocol = (
         ijb_protocol(members, pairs, images) if members and pairs else random_protocol(images, size, seed=seed)
     )
     weights: dict[str, Floats] = {} if embedder.task.normalized else {"weighted by norm": embedded.norms}
     if quality:
         weights["weighted by quality"] = qualities_of(images, read_qualities(quality))
-    pool = _learnt(learn_from, aggregator, images, embedder, flip, seed, threads, **of_data) if learn_from else None
+    pool = _learnt(learn_from, source, aggregator, images, embedder, flip, seed, threads) if learn_from else None
     if aggregator and not learn_from:
         pool = load_aggregator(aggregator)
     rows = measure_pooling(protocol, embedded, weights=weights, aggregate=pool)
@@ -84,18 +85,18 @@ def templates(
 
 def _learnt(
     path: Path,
+    source: Source,
     file: Path | None,
     tested: ImageSet,
     embedder: Embedder,
     flip: bool,
     seed: int,
     threads: int | None,
-    **of_data: Any,
 ) -> Aggregator:
     from ..evaluate.aggregator import train_aggregator
     from ..evaluate.pooling import require_others
 
-    images, embedded = _embed(path, embedder, flip, threads, **{**of_data, "images": None, "identities": None})
+    images, embedded = _embed(path, replace(source, images=None, identities=None), embedder, flip, threads)
     require_others(images, tested)
     good = [i for i, failed in enumerate(embedded.failed) if not failed]
     who = [str(images.samples[i].identity) for i in good]
@@ -111,27 +112,14 @@ def _learnt(
 
 
 def _embed(
-    path: Path,
-    embedder: Embedder,
-    flip: bool,
-    threads: int | None,
-    *,
-    images: Path | None,
-    identities: Path | None,
-    aligned: bool,
-    detector: Path | None,
-    strict: bool,
-    no_cache: bool,
+    path: Path, source: Source, embedder: Embedder, flip: bool, threads: int | None
 ) -> tuple[ImageSet, Embedded]:
-    from ..evaluate.cache import Cache
     from ..evaluate.data import open_images
     from ..evaluate.embeddings import embed_images
-    from ..runtime.detector import Detector
 
-    pictures = open_images(images or path, identities=identities, aligned=aligned, strict=strict)
-    finder = Detector(detector, threads=threads) if detector else None
-    cache = None if no_cache else Cache()
-    with console().status("") as status:
+    how: dict[str, Any] = {"identities": source.identities, "aligned": source.aligned, "strict": source.strict}
+    pictures, finder = open_images(source.images or path, **how), source.finder(threads)
+    with a_cache(source.no_cache) as cache, console().status("") as status:
 
         def told(done: int, total: int) -> None:
             status.update(f"{pictures.name}: {done:,} of {total:,} pictures")

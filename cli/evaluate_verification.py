@@ -2,41 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from .evaluate_slices import read_edges, sections_of, slice_files, slice_options
 from .output import PATH, as_json, backend, command_line, console, file_and_engine, print_json, threads
+from .source import Source, a_cache, data_options
 
 if TYPE_CHECKING:
     from ..evaluate.cache import Cache
     from ..evaluate.gate import Condition
     from ..evaluate.verification import Data
-    from ..evaluate.verification_run import Outcome
+    from ..evaluate.verification_run import Outcome, Settings
     from ..runtime.detector import Detector
     from ..runtime.embedder import Embedder
     from .evaluate_slices import Sliced
-
-_DATA_OPTIONS = (
-    click.option("--images", type=PATH, help="Folder or tar with the pictures of a list. Default: the list's folder."),
-    click.option("--identities", type=PATH, help="JSON file: name of a picture -> who it is."),
-    click.option("--aligned", is_flag=True, help="The pictures are square crops on the ArcFace template."),
-    click.option("--detector", type=PATH, help="Exported detector, for pictures that are not aligned."),
-    click.option("--strict", is_flag=True, help="Stop at a fault of the data instead of listing it."),
-    click.option("--no-cache", is_flag=True, help="Compute everything anew and keep nothing."),
-)
-
-
-def data_options(command: Callable[..., None]) -> Callable[..., None]:
-    """The options of every command that embeds a data set."""
-    for option in reversed(_DATA_OPTIONS):
-        command = option(command)
-    return command
 
 
 @click.command()
@@ -70,7 +53,9 @@ def verification(
     by: Sequence[str],
     edges: str | None,
     bins: int,
-    **of_data: Any,
+    columns: Path | None,
+    scheme: str | None,
+    source: Source,
 ) -> None:
     """Measure verification on DATA, and of several files of one network how decisions differ from the first file's.
 
@@ -94,10 +79,10 @@ def verification(
     embedders = [_embedder(model, backend, threads) for model in models]
     settings = Settings(flip=flip, far=far, allow_different=allow_different)
     nameless = bool(by) and not conditions
-    finder = _detector(of_data["detector"], threads)
-    with a_cache(of_data.pop("no_cache")) as kept:
-        opened, outcome = measure(data, embedders, settings, kept, threads=threads, nameless=nameless, **of_data)
+    finder = source.finder(threads)
+    with a_cache(source.no_cache) as kept:
         options: dict[str, Any] = {"detector": finder, "settings": settings, "cache": kept}
+        opened, outcome = measure(data, source, embedders, columns=columns, scheme=scheme, nameless=nameless, **options)
         sliced = slice_files(opened, embedders, *cuts, **options)
         if out:
             _save(out, opened, embedders, outcome, conditions, sliced, pictures=pictures, **options)
@@ -115,16 +100,12 @@ def verification(
 
 def measure(
     path: Path,
+    source: Source,
     embedders: Sequence[Embedder],
-    settings: Any,
-    cache: Cache,
     *,
-    threads: int | None,
-    images: Path | None,
-    identities: Path | None,
-    aligned: bool,
-    detector: Path | None,
-    strict: bool,
+    detector: Detector | None,
+    settings: Settings,
+    cache: Cache,
     columns: Path | None = None,
     scheme: str | None = None,
     nameless: bool = False,
@@ -133,40 +114,16 @@ def measure(
 
     With ``nameless``, pictures that do not all name an identity give an empty outcome instead of an error.
     """
-    from ..evaluate.data import open_data
     from ..evaluate.slice_run import has_identities
     from ..evaluate.verification_run import Outcome, run_verification
 
     with console().status(f"reading {path.name}") as status:
-        labels = {"identities": identities, "columns": columns, "scheme": scheme}
-        data = open_data(path, images=images, **labels, aligned=aligned, strict=strict)  # type: ignore[arg-type]
+        data = source.open(path, columns=columns, scheme=scheme)
         if nameless and not has_identities(data):
             return data, Outcome((), ())
-        finder = _detector(detector, threads)
-        outcome = run_verification(
-            data, embedders, detector=finder, settings=settings, cache=cache, progress=status.update
+        return data, run_verification(
+            data, embedders, detector=detector, settings=settings, cache=cache, progress=status.update
         )
-    for note in cache.notes:
-        click.echo(f"pocketface: cache: {note}", err=True)
-    return data, outcome
-
-
-@contextmanager
-def a_cache(temporary: bool) -> Iterator[Cache]:
-    """The cache of this machine; or an empty one for as long as the context lasts, so that it does nothing twice."""
-    from ..evaluate.cache import Cache
-
-    if not temporary:
-        yield Cache()
-        return
-    with TemporaryDirectory() as folder:
-        yield Cache(Path(folder))
-
-
-def _detector(path: Path | None, threads: int | None) -> Detector | None:
-    from ..runtime.detector import Detector
-
-    return Detector(path, threads=threads) if path else None
 
 
 def _embedder(model: str, backend: str | None, threads: int | None) -> Embedder:
