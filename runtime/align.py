@@ -99,7 +99,7 @@ def align_face(
 
 
 class _Grid(NamedTuple):
-    """Where column u, row v of the crop lies on one axis, in 1/256 pixel: ``(across * u + down * v + start) // step``."""
+    """Where the crop's column u, row v lies on one axis, in 1/256 pixel: (across * u + down * v + start) // step."""
 
     across: int
     down: int

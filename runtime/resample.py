@@ -8,6 +8,7 @@ too; where this file uses it, that is why it may.
 from __future__ import annotations
 
 import functools
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -67,18 +68,18 @@ def _mean_rows(rows: NDArray[np.uint8], box_height: int, k: int, out: NDArray[np
 def _mean_columns(sums: NDArray[np.uint16], box_height: int, box_width: int, out: NDArray[np.uint8]) -> None:
     """Sum box_width neighbours per channel and divide. Few, long operations: after an engine's run each starts cold."""
     n = box_height * box_width
-    wide = np.dtype(np.uint16 if n <= 256 else np.uint32)  # 256 * 255 and the half fit in 16 bits
+    wide = np.uint16 if n <= 256 else np.uint32  # 256 * 255 and the half fit in 16 bits
     values, span = sums.reshape(-1), 1  # boxes follow one another, across rows too; each value sums span pixels
     while box_width // span > 2 and not box_width // span % 2:
         values, span = np.add(values[: -3 * span], values[3 * span :], dtype=wide), 2 * span
-    totals = np.empty((3, out.shape[0] * out.shape[1]), wide)
+    totals: NDArray[Any] = np.empty((3, out.shape[0] * out.shape[1]), wide)
     for c, total in enumerate(totals):
         first, *others = (values[3 * j + c :: 3 * box_width] for j in range(0, box_width, span))
         np.add(first, others.pop() if others else 0, out=total, dtype=wide)
         for other in others:
             total += other
-    totals += wide.type(n // 2)
-    totals //= wide.type(n)
+    totals += n // 2
+    totals //= n
     for c, total in enumerate(totals):
         out[..., c] = total.reshape(out.shape[:2])
 
