@@ -16,7 +16,7 @@ import click
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from ..report import Column
+    from ..report import Column, Report
 
 PATH = click.Path(path_type=Path)
 FILE = click.Path(path_type=Path, dir_okay=False)
@@ -77,6 +77,16 @@ def show(title: str, columns: Sequence[Column], rows: Sequence[Mapping[str, Any]
 
     shown = [{column.key: row.get(column.key) for column in columns} for row in rows]
     print_section(Section(title=title, columns=columns, rows=shown))
+
+
+def show_report(report: Report, as_json: bool) -> None:
+    """Print a report as tables, or as JSON."""
+    if as_json:
+        click.echo(report.to_json(), nl=False)
+        return
+    from ..render import print_report
+
+    print_report(report)
 
 
 def print_json(value: Any) -> None:
