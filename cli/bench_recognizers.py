@@ -7,12 +7,18 @@ from pathlib import Path
 
 import click
 
-from .output import FILE, as_json, command_line, show_report
+from .output import as_json, command_line, show_report
 
 
 @click.command()
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
-@click.option("--file", "others", type=FILE, multiple=True, help="Of others, ONNX. Repeatable.")
+@click.option(
+    "--file",
+    "others",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    multiple=True,
+    help="Of others, ONNX. Repeatable.",
+)
 @click.option("--rounds", type=click.IntRange(1), default=40, show_default=True, help="That count, after three.")
 @as_json
 def recognizers(folder: Path, others: Sequence[Path], rounds: int, as_json: bool) -> None:
@@ -24,8 +30,6 @@ def recognizers(folder: Path, others: Sequence[Path], rounds: int, as_json: bool
     from ..bench.recognizers import collect_recognizers, measure_recognizers
     from ..report import Report
 
-    if missing := [other for other in others if not other.is_file()]:
-        raise click.UsageError(f"--file {missing[0]}: no such file")
     files = collect_recognizers(folder, others, lambda step: click.echo(step, err=True))
     section = measure_recognizers(files, rounds)
     show_report(Report(title="Recognisers alone", command=command_line(), sections=[section]), as_json)
