@@ -1,7 +1,7 @@
-"""``python -m pocketface.bench.pipeline``: where the time of one photo goes, and how much of it is Python's.
+"""Where the time of one photo goes, and how much of it is Python's.
 
 Counted is processor time of the one thread that does all the work, not time on the clock: another program on the
-machine then lengthens no step by its turn. With ``--before`` another checkout runs in turn with this one.
+machine then lengthens no step by its turn. Another checkout may run in turn with this one.
 """
 
 from __future__ import annotations
@@ -16,14 +16,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import click
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from ..evaluate.faces import bundled_portraits
-from ..render import print_report
-from ..report import Column, Report, Row, Section
+from ..report import Column, Row, Section
 
 #: Step -> where its function is called from, by module and name. What is in none of them is the rest.
 STEPS = {
@@ -110,6 +108,9 @@ def measure_pipeline(
         recognizer: a recogniser's.
         before: the root of another checkout, to compare with.
         rounds: that count, after three that do not.
+
+    Raises:
+        ValueError: ``before`` is not a checkout.
     """
     packages = {"now": __package__.rpartition(".")[0]}
     if before is not None:
@@ -121,8 +122,8 @@ def measure_pipeline(
 def _load_checkout(root: Path, name: str = "pocketface_before") -> str:
     """Import another checkout's root under another name: all its imports are relative."""
     spec = importlib.util.spec_from_file_location(name, root / "__init__.py", submodule_search_locations=[str(root)])
-    if spec is None or spec.loader is None:
-        raise click.ClickException(f"{root}: not a checkout of pocketface")
+    if spec is None or spec.loader is None or not (root / "runtime").is_dir():
+        raise ValueError(f"{root}: not a checkout of pocketface")
     sys.modules[name] = module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return name
@@ -166,23 +167,3 @@ def _table(title: str, steps: tuple[str, ...], medians: dict[str, list[float]]) 
     if "before" in medians:
         columns.append(Column(key="ratio", name="of before", kind="number", spec=".2f"))
     return Section(title=title, columns=tuple(columns), rows=rows)
-
-
-@click.command(context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--detector", type=click.Path(path_type=Path, exists=True), required=True)
-@click.option("--recognizer", type=click.Path(path_type=Path, exists=True), required=True)
-@click.option("--before", type=click.Path(path_type=Path, exists=True, file_okay=False), help="Another checkout.")
-@click.option("--rounds", type=click.IntRange(1), default=40, show_default=True)
-@click.option("--json", "as_json", is_flag=True, help="Print JSON for machines instead of tables.")
-def main(detector: Path, recognizer: Path, before: Path | None, rounds: int, as_json: bool) -> None:
-    """Measure each step of the pipeline on a photo with one face and with twenty, on one thread."""
-    sections = list(measure_pipeline(detector, recognizer, before, rounds=rounds))
-    report = Report(title="Where the time of a photo goes", sections=sections)
-    if as_json:
-        click.echo(report.to_json(), nl=False)
-    else:
-        print_report(report)
-
-
-if __name__ == "__main__":
-    main()

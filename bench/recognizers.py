@@ -1,4 +1,4 @@
-"""``python -m pocketface.bench.recognizers``: one crop through many recognisers, in turn, on one thread.
+"""One crop through many recognisers, in turn, on one thread.
 
 Networks of ours and a plain ViT-S are made with seeded weights: latency does not ask what a network has learnt.
 Files of others are only measured.
@@ -7,19 +7,17 @@ Files of others are only measured.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import click
 import numpy as np
 import torch
 from torch import nn
 
 from ..errors import MissingExtra
 from ..models import create_model, reparameterize
-from ..render import print_report
-from ..report import Column, Report, Row, Section
+from ..report import Column, Row, Section
 
 NETWORKS = ("facelivtv2_xs", "facelivtv2_s", "facelivtv2_m", "facelivt_s", "facelivt_m", "mobilefacenet")
 SIZE = 112
@@ -151,6 +149,31 @@ def open_raw(path: Path) -> Callable[[], object]:
     return run
 
 
+def collect_recognizers(
+    folder: Path, others: Sequence[Path], progress: Callable[[str], None] = lambda step: None
+) -> dict[str, Path]:
+    """Every network and file in float32 and int8, by name; what has to be made is made in the folder, once.
+
+    Args:
+        folder: for the files.
+        others: ONNX files of others, copied there.
+        progress: told of every step, and of what cannot be quantized.
+    """
+    paths = [*write_networks(folder, progress)]
+    for other in others:
+        paths.append(folder / other.name)
+        if not paths[-1].exists():
+            paths[-1].write_bytes(other.read_bytes())
+    files: dict[str, Path] = {}
+    for path in paths:
+        files[f"{path.stem} {path.suffix[1:]}"] = path
+        try:
+            files[f"{path.stem} {path.suffix[1:]} int8"] = quantized(path)
+        except Exception as e:  # the tools fail in many ways, and a row less is no reason to lose the others
+            progress(f"{path.name} cannot be quantized: {type(e).__name__}: {str(e)[:200]}")
+    return files
+
+
 def measure_recognizers(files: Mapping[str, Path], rounds: int = 40) -> Section:
     """Median processor time of one crop for each file, in turn; ratios are medians over the rounds."""
     runs: dict[str, Callable[[], object]] = {}
@@ -175,33 +198,3 @@ def measure_recognizers(files: Mapping[str, Path], rounds: int = 40) -> Section:
         row |= {"cpu_ms": float(np.median(spent)), "ratio": float(np.median(np.array(spent) / first))}
         rows.append({**row, "size_bytes": files[name].stat().st_size})
     return Section(title=f"One crop, one thread, {rounds} rounds", columns=COLUMNS, rows=rows)
-
-
-@click.command(context_settings={"help_option_names": ["-h", "--help"]})
-@click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
-@click.option("--file", "others", type=click.Path(path_type=Path, exists=True), multiple=True, help="Of others, ONNX.")
-@click.option("--rounds", type=click.IntRange(1), default=40, show_default=True)
-@click.option("--json", "as_json", is_flag=True, help="Print JSON for machines instead of tables.")
-def main(folder: Path, others: tuple[Path, ...], rounds: int, as_json: bool) -> None:
-    """Measure recognisers in float32 and int8; what has to be made is made in FOLDER, and found there next time."""
-    files: dict[str, Path] = {}
-    paths = [*write_networks(folder, lambda step: click.echo(step, err=True))]
-    for other in others:
-        paths.append(folder / other.name)
-        if not paths[-1].exists():
-            paths[-1].write_bytes(other.read_bytes())
-    for path in paths:
-        files[f"{path.stem} {path.suffix[1:]}"] = path
-        try:
-            files[f"{path.stem} {path.suffix[1:]} int8"] = quantized(path)
-        except Exception as e:  # the tools fail in many ways, and a row less is no reason to lose the others
-            click.echo(f"{path.name} cannot be quantized: {type(e).__name__}: {str(e)[:200]}", err=True)
-    report = Report(title="Recognisers alone", sections=[measure_recognizers(files, rounds)])
-    if as_json:
-        click.echo(report.to_json(), nl=False)
-    else:
-        print_report(report)
-
-
-if __name__ == "__main__":
-    main()

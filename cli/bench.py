@@ -7,6 +7,9 @@ import click
 from .bench_adb import adb
 from .bench_compare import compare
 from .bench_host import host
+from .bench_peers import peers
+from .bench_pipeline import pipeline
+from .bench_recognizers import recognizers
 from .bench_report import report
 from .bench_self import bench_self
 from .bench_serve import serve
@@ -18,6 +21,9 @@ PLACES: tuple[click.Command, ...] = (
     adb,
     report,
     compare,
+    pipeline,
+    peers,
+    recognizers,
     bench_self,
 )
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from .output import as_json, command_line, console
+from .output import as_json, command_line, console, show_report
 
 
 @click.command("self")
@@ -19,15 +19,12 @@ def bench_self(exports: Path, out: Path | None, as_json: bool) -> None:
     For whoever changes this code. Status 1 if a limit was passed.
     """
     from ..bench.checkout import measure_checkout
-    from ..render import print_report, save_report
+    from ..render import save_report
 
     with console().status("") as status:
         report = measure_checkout(exports, progress=status.update, command=command_line())
     if out:
         save_report(report, out)
-    if as_json:
-        click.echo(report.to_json(), nl=False)
-    else:
-        print_report(report)
+    show_report(report, as_json)
     if report.state == "fail":
         raise click.exceptions.Exit(1)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .evaluate_output import finish, out
-from .output import PATH, as_json, backend, console, threads
+from .output import PATH, as_json, backend, console, parse_size, threads
 from .source import a_cache, no_cache
 
 if TYPE_CHECKING:
@@ -82,7 +81,4 @@ def _regime(size: str | None, max_side: int | None) -> Regime | None:
         return Regime(max_side=max_side)
     if size is None:
         return None
-    sides = re.fullmatch(r"(\d{1,5})(?:x(\d{1,5}))?", size)
-    if not sides or "0" in sides.groups():
-        raise click.BadParameter(f"expected 640, 480x640 or original, got {size!r}", param_hint="--size")
-    return Regime(size=(int(sides[1]), int(sides[2] or sides[1])))
+    return Regime(size=parse_size(size, " or original"))

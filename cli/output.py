@@ -16,7 +16,7 @@ import click
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from ..report import Column
+    from ..report import Column, Report
 
 PATH = click.Path(path_type=Path)
 FILE = click.Path(path_type=Path, dir_okay=False)
@@ -67,6 +67,18 @@ def file_and_engine(model: str) -> tuple[Path, str | None]:
     return (Path(file), engine) if at and not Path(model).exists() else (Path(model), None)
 
 
+def parse_size(text: str, also: str = "") -> tuple[int, int]:
+    """``640`` or ``480x640`` as (height, width).
+
+    Raises:
+        BadParameter: neither; the message says what else (``also``) would have been right.
+    """
+    sides = re.fullmatch(r"(\d{1,5})(?:x(\d{1,5}))?", text)
+    if not sides or not all(int(side) for side in sides.groups("1")):
+        raise click.BadParameter(f"expected 640, 480x640{also}, got {text!r}", param_hint="--size")
+    return int(sides[1]), int(sides[2] or sides[1])
+
+
 def show(title: str, columns: Sequence[Column], rows: Sequence[Mapping[str, Any]], as_json: bool) -> None:
     """Print rows as a table of the named columns, or with everything in them as JSON."""
     if as_json:
@@ -77,6 +89,16 @@ def show(title: str, columns: Sequence[Column], rows: Sequence[Mapping[str, Any]
 
     shown = [{column.key: row.get(column.key) for column in columns} for row in rows]
     print_section(Section(title=title, columns=columns, rows=shown))
+
+
+def show_report(report: Report, as_json: bool) -> None:
+    """Print a report as tables, or as JSON."""
+    if as_json:
+        click.echo(report.to_json(), nl=False)
+        return
+    from ..render import print_report
+
+    print_report(report)
 
 
 def print_json(value: Any) -> None:

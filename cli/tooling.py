@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from .contents import show_contents
-from .output import FILE, PATH, as_json, backend, console, print_json, seed, show, weights
+from .output import FILE, PATH, as_json, backend, console, parse_size, print_json, seed, show, weights
 
 FORMATS = ("onnx", "tflite", "coreml")
 
@@ -101,6 +101,7 @@ def build(
 @seed
 @click.option("--format", "formats", type=click.Choice(FORMATS), multiple=True, help="Repeatable. Default: all.")
 @click.option("--precision", "precisions", type=click.Choice(["float32", "float16"]), multiple=True, help="Repeatable.")
+@click.option("--size", help="Input of a detector: 448, or 480x640 (height x width). Default: that of its training.")
 @click.option("--license", "spdx", help="SPDX licence of the weights. Default: that of the bundled ones.")
 @click.option("--out", type=PATH, default=Path("out"), show_default=True, help="Folder for the files.")
 @as_json
@@ -110,20 +111,29 @@ def export(
     seed: int | None,
     formats: Sequence[str],
     precisions: Sequence[str],
+    size: str | None,
     spdx: str | None,
     out: Path,
     as_json: bool,
 ) -> None:
     """Export a model to every format and prove each file on faces.
 
+    \b
+    pocketface export facelivtv2_xs_ri
+    pocketface export mos_xs --size 448
+
     A file gets its name only after it was proven against the network in training form. If a tolerance is broken,
     nothing is left, the first tensor that departs is named, and the status is 1.
-    """
+
+    A detector finds more small faces in a larger input, in time that grows with its area: `bench peers --side` and
+    `evaluate detection --size` measure both. ONNX files take any multiple of 32, and --size is what they take first;
+    TFLite and Core ML files take the one size.
+    """  # noqa: D301 - click reads the escape as "keep these lines"
     from ..evaluate.table import PARITY_COLUMNS, parity_row
     from ..export import build_model, export_model
 
     with console().status(f"building {name}") as status:
-        built = build_model(name, weights, seed=seed, license=spdx)
+        built = build_model(name, weights, seed=seed, license=spdx, size=parse_size(size) if size else None)
         exports = export_model(
             built, out, formats=formats or FORMATS, precisions=precisions or None, progress=status.update
         )

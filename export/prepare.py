@@ -9,7 +9,7 @@ missing at the border.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from .. import __version__
 from ..contract import Detection, InputSpec, ModelContract, Recognition
-from ..errors import InvalidModel
+from ..errors import ExportError, InvalidModel
 from ..models import ModelSpec, channels_last, create_model, macs, model_spec, parameters, reparameterize
 from ..weights import find_bundled
 
@@ -65,7 +65,12 @@ class BuiltModel:
 
 
 def build_model(
-    name: str, weights: Path | None = None, *, seed: int | None = None, license: str | None = None
+    name: str,
+    weights: Path | None = None,
+    *,
+    seed: int | None = None,
+    license: str | None = None,
+    size: tuple[int, int] | None = None,
 ) -> BuiltModel:
     """Create a registered network with the weights of a file, with seeded ones, or else with the bundled ones.
 
@@ -74,17 +79,31 @@ def build_model(
         weights: a checkpoint.
         seed: instead of a checkpoint; where neither is given and nothing is bundled for the network, the seed is 0.
         license: SPDX identifier of the weights' licence; None for that of the bundled ones, or else Apache-2.0.
+        size: (height, width) of a detector's input, multiples of 32; None for what the network was designed for.
 
     Raises:
         InvalidModel: the file cannot be read or does not fit the architecture.
+        ExportError: the network does not take this size.
     """
+    spec = _resized(model_spec(name), size)
     bundled = find_bundled(name) if weights is None and seed is None else None
     if bundled:
         weights, license = bundled.path, license or bundled.license
     seed = None if weights else seed or 0
     network = create_model(name, weights=weights, seed=seed)
     label = weights.name if weights else f"seeded:{seed}"
-    return BuiltModel(model_spec(name), network, label, license or "Apache-2.0")
+    return BuiltModel(spec, network, label, license or "Apache-2.0")
+
+
+def _resized(spec: ModelSpec, size: tuple[int, int] | None) -> ModelSpec:
+    if size is None or size == spec.input_size:
+        return spec
+    height, width = size
+    if spec.task != "detection":
+        raise ExportError(f"{spec.name} takes crops of {spec.input_size[0]} x {spec.input_size[1]} only")
+    if min(size) < SIZE_STEP or height % SIZE_STEP or width % SIZE_STEP:
+        raise ExportError(f"{spec.name} takes multiples of {SIZE_STEP}, got {height} x {width}")
+    return replace(spec, input_size=size)
 
 
 def rebuild_model(contract: ModelContract, weights: Path | None = None) -> BuiltModel:
@@ -104,7 +123,8 @@ def rebuild_model(contract: ModelContract, weights: Path | None = None) -> Built
     if weights is None and contract.trained:
         raise InvalidModel(f"{contract.model} was exported from {contract.weights!r}: name that file with --weights")
     seed = None if contract.trained else int(contract.weights.removeprefix("seeded:"))
-    built = build_model(contract.model, weights, seed=seed, license=contract.license)
+    size = contract.input.height, contract.input.width
+    built = build_model(contract.model, weights, seed=seed, license=contract.license, size=size)
     if built.fingerprint() != contract.fingerprint:
         raise InvalidModel(
             f"{built.weights} are other weights than those the file was made from: fingerprint "

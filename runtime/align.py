@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -89,14 +89,35 @@ def align_face(
     h, w = check_size(size)
     A, B, X0, Y0 = _inverse(*_fit(_check_points(landmarks, "landmarks"), _check_points(template, "template")))
     k = min(max(math.isqrt(A * A + B * B) >> 16, 1), MAX_BOX)
-    u, v = np.arange(w, dtype=np.int64), np.arange(h, dtype=np.int64)[:, None]
     half = _ONE // 2 - 32640 * k
-    columns, rows = (n // (UNITS * k) for n in (A * u + (B * v + (X0 + half)), (A * v + (Y0 + half)) - B * u))
-    (top, bottom), (left, right) = _reach(rows, -(-height // k)), _reach(columns, -(-width // k))
+    rows, columns = _Grid(-B, A, Y0 + half, UNITS * k), _Grid(A, B, X0 + half, UNITS * k)
+    (top, bottom), (left, right) = rows.reach(h, w, -(-height // k)), columns.reach(h, w, -(-width // k))
     if top >= bottom or left >= right:
         return np.zeros((h, w, 3), np.uint8)
     region = box_mean(image[top * k : bottom * k, left * k : right * k], k)
-    return sample(region, (rows - UNITS * top).ravel(), (columns - UNITS * left).ravel()).reshape(h, w, 3)
+    return sample(region, rows.positions(h, w, top), columns.positions(h, w, left)).reshape(h, w, 3)
+
+
+class _Grid(NamedTuple):
+    """Where the crop's column u, row v lies on one axis, in 1/256 pixel: (across * u + down * v + start) // step."""
+
+    across: int
+    down: int
+    start: int
+    step: int
+
+    def reach(self, h: int, w: int, length: int) -> tuple[int, int]:
+        """First and one past the last of ``length`` pixels that are blended anywhere: the farthest are at corners."""
+        corners = [(self.across * u + self.down * v + self.start) // self.step for u in (0, w - 1) for v in (0, h - 1)]
+        return max(min(corners) >> 8, 0), min((max(corners) >> 8) + 2, length)
+
+    def positions(self, h: int, w: int, origin: int) -> NDArray[np.int64]:
+        """``(h * w,)`` row by row, counted from the pixel ``origin``."""
+        start = self.start - UNITS * origin * self.step
+        u, v = np.arange(w, dtype=np.int64), np.arange(h, dtype=np.int64)[:, None]
+        places = self.across * u + (self.down * v + start)
+        places //= self.step
+        return places.ravel()
 
 
 def _inverse(a: float, b: float, tx: float, ty: float) -> tuple[int, int, int, int]:
@@ -104,11 +125,6 @@ def _inverse(a: float, b: float, tx: float, ty: float) -> tuple[int, int, int, i
     c, s = a / square, b / square
     A, B, X0, Y0 = (math.floor(_ONE * n + 0.5) for n in (c, s, -(c * tx + s * ty), s * tx - c * ty))
     return A, B, X0, Y0
-
-
-def _reach(positions: NDArray[np.int64], length: int) -> tuple[int, int]:
-    """First and one past the last of ``length`` pixels that are blended anywhere at these positions."""
-    return max(int(positions.min()) >> 8, 0), min((int(positions.max()) >> 8) + 2, length)
 
 
 def _fit(src: list[list[float]], dst: list[list[float]]) -> tuple[float, float, float, float]:

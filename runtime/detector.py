@@ -122,12 +122,12 @@ class Detector:
 
     def _likely(self, image: NDArray[np.uint8], score_threshold: float | None) -> tuple[Candidates, float]:
         """Those above the threshold, in pixels of the canvas, and the canvas's scale."""
-        canvas, scale = letterbox(check_image(image), self.size)
+        canvas, scale = letterbox(check_image(image), self.size, planes=self.contract.input.layout == "NCHW")
         decoded = self._decoded(canvas)
         self._session.require_finite("scores", decoded.scores)
         threshold = self._session.task.score_threshold if score_threshold is None else score_threshold
         likely = decoded.take(np.flatnonzero(decoded.scores >= threshold))
-        for meaning, values in likely._asdict().items():
+        for meaning, values in zip(Candidates._fields[1:], likely[1:], strict=True):
             if values is not None:
                 self._session.require_finite(meaning, values)
         return likely, scale

@@ -15,7 +15,9 @@ from .resample import MAX_BOX, UNITS, box_mean, stretch
 __all__ = ["letterbox", "to_source", "to_tensor"]
 
 
-def letterbox(image: NDArray[np.uint8], size: tuple[int, int]) -> tuple[NDArray[np.uint8], float]:
+def letterbox(
+    image: NDArray[np.uint8], size: tuple[int, int], *, planes: bool = False
+) -> tuple[NDArray[np.uint8], float]:
     """Scale a picture, aspect kept, to fill ``size`` from the top-left; what is left at the right or bottom is 0.
 
     The rule, in whole numbers throughout (``//`` rounds down, also below 0), the same bytes in every language:
@@ -31,6 +33,8 @@ def letterbox(image: NDArray[np.uint8], size: tuple[int, int]) -> tuple[NDArray[
     Args:
         image: (H, W, 3) uint8 RGB.
         size: (h, w) of the result.
+        planes: keep each colour together in memory, as a network with the layout ``NCHW`` takes it: ``to_tensor`` is
+            then fast. Nothing else changes.
 
     Returns:
         The (h, w, 3) uint8 canvas, and the scale P / Q.
@@ -43,12 +47,14 @@ def letterbox(image: NDArray[np.uint8], size: tuple[int, int]) -> tuple[NDArray[
     p, q = (h, height) if h * width <= w * height else (w, width)
     k = min(max(q // p, 1), MAX_BOX)
     rows, columns = (max(1, (2 * n * p + q) // (2 * q)) for n in (height, width))
-    canvas = np.zeros((h, w, 3), np.uint8)
-    small = box_mean(image, k)
-    if q == p * k:
-        canvas[:rows, :columns] = small[:rows, :columns]
-    else:
-        canvas[:rows, :columns] = stretch(small, _positions(rows, q, p * k), _positions(columns, q, p * k))
+    canvas = np.zeros((3, h, w), np.uint8).transpose(1, 2, 0) if planes else np.zeros((h, w, 3), np.uint8)
+    filled = canvas[:rows, :columns]
+    if q != p * k:
+        stretch(box_mean(image, k), _positions(rows, q, p * k), _positions(columns, q, p * k), out=filled)
+    elif filled.shape[:2] == (-(-height // k), -(-width // k)):
+        box_mean(image, k, out=filled)
+    else:  # the shorter side was rounded down, so its last box is beyond the canvas
+        filled[...] = box_mean(image, k)[:rows, :columns]
     return canvas, p / q
 
 
@@ -130,12 +136,13 @@ def _laid_out(images: NDArray[np.uint8], dtype: str, planes: bool) -> NDArray[An
 
 
 def _check_batch(images: NDArray[np.uint8], spec: InputSpec) -> None:
-    came = f"{getattr(images, 'shape', type(images).__qualname__)} {getattr(images, 'dtype', '')}".strip()
     if not isinstance(images, np.ndarray) or images.ndim != 4 or images.shape[3] != 3 or images.dtype != np.uint8:
+        came = f"{getattr(images, 'shape', type(images).__qualname__)} {getattr(images, 'dtype', '')}".strip()
         raise InvalidImage(f"expected pictures (N, H, W, 3) uint8 RGB, got {came}; stack them with np.stack")
     height, width = images.shape[1:3]
     step = spec.size_step
     fits = not (height % step or width % step) if step else (height, width) == (spec.height, spec.width)
     if not fits or images.size == 0:
         wanted = f"at least one of a multiple of {step}" if step else f"at least one of {spec.height} x {spec.width}"
+        came = f"{images.shape} {images.dtype}"
         raise InvalidImage(f"expected pictures, {wanted} pixels, got {came}; letterbox or align them to that size")

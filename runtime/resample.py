@@ -1,13 +1,14 @@
 """The two pixel rules that letterboxing and alignment are made of: a box mean and a bilinear blend.
 
 Both work in whole numbers, so that C, Kotlin, Swift and TypeScript can give the same bytes. Positions are in 1/256
-pixel, eight times finer than OpenCV's warps. No product below exceeds 2**24, so ``float32`` arithmetic is exact too;
-where this file uses it, that is why it may.
+pixel, eight times finer than OpenCV's warps. No product in a blend exceeds 2**24, so ``float32`` arithmetic is exact
+too; where this file uses it, that is why it may.
 """
 
 from __future__ import annotations
 
 import functools
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,10 +20,10 @@ MAX_BOX = 256
 
 _TOGETHER = 8  # results of one product; more of them would multiply by more zeros
 _SPAN = 32  # pixels that one product takes, about, however far apart its results are
-_CHUNK = 1 << 16  # values summed at a time: they stay in a core's cache and cost no memory worth counting
+_CHUNK = 1 << 18  # column sums at a time: few operations, and no memory worth counting
 
 
-def box_mean(image: NDArray[np.uint8], k: int) -> NDArray[np.uint8]:
+def box_mean(image: NDArray[np.uint8], k: int, out: NDArray[np.uint8] | None = None) -> NDArray[np.uint8]:
     """Shrink by a whole factor: pixel (y, x) is the mean of rows k*y .. k*y + k - 1 and columns k*x .. k*x + k - 1.
 
     A box that hangs over the right or bottom edge takes the mean of the pixels it has. The mean of n values with
@@ -31,22 +32,27 @@ def box_mean(image: NDArray[np.uint8], k: int) -> NDArray[np.uint8]:
     Args:
         image: (H, W, 3) uint8.
         k: side of a box, 1..``MAX_BOX``.
+        out: (ceil(H / k), ceil(W / k), 3) uint8 of any strides to write to.
 
     Returns:
-        (ceil(H / k), ceil(W / k), 3) uint8; the picture itself for k = 1.
+        ``out``, or what would be written there; without it, for k = 1 the picture itself.
     """
-    if k == 1:
-        return image
     height, width = image.shape[:2]
-    small = np.empty((-(-height // k), -(-width // k), 3), np.uint8)
+    if k == 1 and out is None:
+        return image
+    if out is None:
+        out = np.empty((-(-height // k), -(-width // k), 3), np.uint8)
+    if k == 1:
+        out[...] = image
+        return out
     step = max(1, _CHUNK // (3 * width))  # rows of boxes at a time
     whole = height // k
     for top in range(0, whole, step):
         bottom = min(top + step, whole)
-        _mean_rows(image[top * k : bottom * k], k, k, small[top:bottom])
+        _mean_rows(image[top * k : bottom * k], k, k, out[top:bottom])
     if height % k:
-        _mean_rows(image[whole * k :], height % k, k, small[whole:])
-    return small
+        _mean_rows(image[whole * k :], height % k, k, out[whole:])
+    return out
 
 
 def _mean_rows(rows: NDArray[np.uint8], box_height: int, k: int, out: NDArray[np.uint8]) -> None:
@@ -60,27 +66,30 @@ def _mean_rows(rows: NDArray[np.uint8], box_height: int, k: int, out: NDArray[np
 
 
 def _mean_columns(sums: NDArray[np.uint16], box_height: int, box_width: int, out: NDArray[np.uint8]) -> None:
-    """Sum box_width neighbours per channel and divide. The product with 0s and 1s is a sum that BLAS does fast."""
-    boxes, n = out.shape[0] * out.shape[1], box_height * box_width
-    together = next(g for g in (4, 2, 1) if boxes % g == 0)  # BLAS is slow on a matrix three columns wide
-    ones = _channel_sum(box_width, together)
-    totals = sums.astype(np.float32, order="C").reshape(-1, len(ones)) @ ones
-    if n < 1 << 13:  # a product is five times as fast as a quotient, and half a unit more keeps it off whole numbers
-        totals += n // 2 + 0.5
-        totals *= np.float32(1 / n)
-    else:
-        totals += n // 2
-        totals /= n  # below 2**24 / n and n <= 2**16: the quotient never rounds up to the next whole number
-    out[...] = totals.reshape(out.shape)  # the cast to uint8 drops the fraction
+    """Sum box_width neighbours per channel and divide. Few, long operations: after an engine's run each starts cold."""
+    n = box_height * box_width
+    wide = np.uint16 if n <= 256 else np.uint32  # 256 * 255 and the half fit in 16 bits
+    values, span = sums.reshape(-1), 1  # boxes follow one another, across rows too; each value sums span pixels
+    while box_width // span > 2 and not box_width // span % 2:
+        values, span = np.add(values[: -3 * span], values[3 * span :], dtype=wide), 2 * span
+    totals: NDArray[Any] = np.empty((3, out.shape[0] * out.shape[1]), wide)
+    for c, total in enumerate(totals):
+        first, *others = (values[3 * j + c :: 3 * box_width] for j in range(0, box_width, span))
+        np.add(first, others.pop() if others else 0, out=total, dtype=wide)
+        for other in others:
+            total += other
+    totals += n // 2
+    totals //= n
+    for c, total in enumerate(totals):
+        out[..., c] = total.reshape(out.shape[:2])
 
 
-@functools.lru_cache(maxsize=64)
-def _channel_sum(pixels: int, boxes: int) -> NDArray[np.float32]:
-    """0s and 1s that take the channels of ``boxes`` boxes side by side, ``pixels`` wide each, to their sums."""
-    return np.kron(np.eye(boxes), np.tile(np.eye(3), (pixels, 1))).astype(np.float32)
-
-
-def stretch(image: NDArray[np.uint8], rows: NDArray[np.int64], columns: NDArray[np.int64]) -> NDArray[np.uint8]:
+def stretch(
+    image: NDArray[np.uint8],
+    rows: NDArray[np.int64],
+    columns: NDArray[np.int64],
+    out: NDArray[np.uint8] | None = None,
+) -> NDArray[np.uint8]:
     """Sample a grid of ``rows`` x ``columns``, bilinearly; beyond an edge the edge's pixels go on.
 
     With r = row & 255, c = column & 255 and p the pixels at ``row >> 8``, ``column >> 8`` and their successors:
@@ -90,9 +99,10 @@ def stretch(image: NDArray[np.uint8], rows: NDArray[np.int64], columns: NDArray[
         image: (H, W, 3) uint8.
         rows: (h,) int64 positions in 1/256 pixel.
         columns: (w,) int64 likewise.
+        out: (h, w, 3) uint8 of any strides to write to.
 
     Returns:
-        (h, w, 3) uint8.
+        ``out``, or a new array like it.
     """
     height, width = image.shape[:2]
     flat = image.reshape(height, 3 * width)
@@ -105,7 +115,11 @@ def stretch(image: NDArray[np.uint8], rows: NDArray[np.int64], columns: NDArray[
     for place, taken, weights in _blends(columns.tobytes(), width):
         np.matmul(values[:, taken], weights, out=total[:, place])
     total += 0.5
-    return total.astype(np.uint8).reshape(len(rows), len(columns), 3)
+    if out is None:
+        out = np.empty((len(rows), len(columns), 3), np.uint8)
+    for c in range(3):
+        out[..., c] = total[:, c::3]  # the cast drops the fraction
+    return out
 
 
 @functools.lru_cache(maxsize=16)
@@ -150,10 +164,13 @@ def sample(image: NDArray[np.uint8], rows: NDArray[np.int64], columns: NDArray[n
     framed = np.zeros((height + 3, width + 3, 3), np.uint8)  # black all round, so that no point is a special case
     framed[1:-2, 1:-2] = image
     flat, line = framed.reshape(-1), 3 * (width + 3)
-    rows, columns = np.clip(rows, -256, 256 * height), np.clip(columns, -256, 256 * width)
-    first = ((rows >> 8) + 1) * line + ((columns >> 8) + 1) * 3
+    rows, columns = (np.minimum(np.maximum(n, -256), 256 * m) for n, m in ((rows, height), (columns, width)))
     down, right = (rows & 255).astype(np.uint16), (columns & 255).astype(np.uint32)
     up, left = 256 - down, 256 - right
+    first = rows >> 8
+    first *= line
+    first += (columns >> 8) * 3
+    first += line + 3
     points = np.empty((len(rows), 3), np.uint8)
     for c in range(3):  # one channel at a time: arrays so small that they are not given back to the system each time
         p00, p01, p10, p11 = (flat[c + step :].take(first) for step in (0, 3, line, line + 3))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import InvalidContract
@@ -25,10 +27,15 @@ class TensorSpec(NamedTuple):
         fits = array.ndim == len(self.shape) and all(
             w in (None, n) for w, n in zip(self.shape, array.shape, strict=True)
         )
-        return fits and array.dtype.name == self.dtype
+        return fits and _name(array.dtype) == self.dtype
 
     def __str__(self) -> str:
         return f"{self.dtype} ({', '.join('any' if n is None else str(n) for n in self.shape)})"
+
+
+@functools.cache
+def _name(dtype: np.dtype[Any]) -> str:
+    return dtype.name  # numpy makes it anew each time, slowly
 
 
 def check_feeds(model: str, feeds: Feeds, expected: Mapping[str, TensorSpec]) -> None:

@@ -6,6 +6,8 @@ import importlib
 import time
 from pathlib import Path
 
+import pytest
+
 import pocketface
 from pocketface.bench.pipeline import Stopwatch, _load_checkout, _table, crowd
 from pocketface.evaluate.faces import bundled_portraits
@@ -46,6 +48,11 @@ def test_another_checkout_is_loaded_beside_this_one() -> None:
     mine = importlib.import_module("pocketface.runtime.preprocess")
     assert other.letterbox is not mine.letterbox
     assert other.__file__ == mine.__file__
+
+
+def test_what_is_no_checkout_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="not a checkout of pocketface"):
+        _load_checkout(tmp_path)
 
 
 def test_shares_and_ratios() -> None:

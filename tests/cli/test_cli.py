@@ -194,6 +194,11 @@ def test_a_wrong_call_is_status_2():
     assert "No such option" in run("models", "--nonsense", status=2).stderr
 
 
+@pytest.mark.parametrize("size", ["0", "320x0", "wide", "320x"])
+def test_a_size_that_is_none_is_a_wrong_call(size):
+    assert "expected 640, 480x640" in run("export", "mos_xs", "--size", size, status=2).stderr
+
+
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM], ids=lambda s: s.name)
 def test_an_interrupt_in_the_middle_of_an_export_leaves_nothing(tmp_path, sent):
     out = tmp_path / "out"

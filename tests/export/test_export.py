@@ -21,7 +21,7 @@ from pocketface.errors import ExportError, InvalidModel, OutputError
 from pocketface.evaluate.faces import bundled_portraits, inputs_for
 from pocketface.export import build_model, export_model, original_of, pipeline
 from pocketface.export.check import check_file
-from pocketface.export.prepare import RecognizerGraph, prepare
+from pocketface.export.prepare import RecognizerGraph, prepare, rebuild_model
 from pocketface.models import save_weights
 from pocketface.runtime.backends import open_backend
 from pocketface.runtime.preprocess import to_tensor
@@ -175,6 +175,28 @@ def test_an_embedding_that_would_overflow_float16_is_still_normalised():
         embedding = graph.half()(torch.full((1, 3, 2, 2), 255.0).half())["embedding"]
     assert embedding.isfinite().all()
     assert abs(float(embedding.float().norm()) - 1) < 2e-3
+
+
+def test_a_detector_is_exported_for_the_size_asked_for(tmp_path):
+    (one,) = export_model(build_model(DETECTOR, seed=0, size=(96, 128)), tmp_path, formats=["onnx"])
+    contract = one.artifact.contract
+    assert one.artifact.path.name == f"{DETECTOR}_96x128_fp32.onnx"
+    assert (contract.input.height, contract.input.width) == (96, 128)
+    assert rebuild_model(contract).spec.input_size == (96, 128)
+    assert contract.fingerprint == build_model(DETECTOR, seed=0).fingerprint()
+    assert abs(contract.macs / prepare(build_model(DETECTOR, seed=0)).contract.macs - 96 * 128 / 320**2) < 1e-6
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "message"),
+    [
+        (RECOGNIZER, (128, 128), "takes crops of 112 x 112 only"),
+        (DETECTOR, (320, 330), "multiples of 32, got 320 x 330"),
+    ],
+)
+def test_a_size_that_does_not_fit_is_refused(name, size, message):
+    with pytest.raises(ExportError, match=message):
+        build_model(name, seed=0, size=size)
 
 
 def test_an_interrupt_leaves_nothing_and_the_old_file_stands(tmp_path, monkeypatch):

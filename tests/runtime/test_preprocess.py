@@ -81,6 +81,20 @@ def test_letterbox_is_its_rule(seed: int) -> None:
     np.testing.assert_array_equal(letterbox(image, (h, w))[0], slow_letterbox(image, (h, w)))
 
 
+@pytest.mark.parametrize("shape", [(20, 32), (21, 33), (7, 50), (16, 9), (3, 3)])
+def test_planes_change_only_where_a_value_lies(shape: tuple[int, int]) -> None:
+    image = picture(*shape)
+    expected, scale = letterbox(image, (8, 8))
+    canvas, same = letterbox(image, (8, 8), planes=True)
+    np.testing.assert_array_equal(canvas, expected)
+    assert same == scale
+    assert canvas.transpose(2, 0, 1).flags.c_contiguous
+    for layout in ("NCHW", "NHWC"):
+        tensors = [to_tensor(one[None], spec(layout=layout, height=8, width=8)) for one in (canvas, expected)]
+        np.testing.assert_array_equal(*tensors)
+        assert tensors[0].flags.c_contiguous
+
+
 def test_letterbox_of_the_same_size_is_the_picture() -> None:
     image = picture(31, 17)
     canvas, scale = letterbox(image, (31, 17))

@@ -49,25 +49,24 @@ def test_box_mean_rounds_half_up() -> None:
 
 
 @pytest.mark.parametrize("value", [0, 1, 128, 254, 255])
-@pytest.mark.parametrize("k", [2, 3, 255, MAX_BOX])
+@pytest.mark.parametrize("k", [2, 3, 16, 17, 255, MAX_BOX])
 def test_the_largest_sums_do_not_overflow(value: int, k: int) -> None:
     assert (box_mean(np.full((k + 1, 2 * k + 3, 3), value, np.uint8), k) == value).all()
 
 
-def test_the_division_is_exact_just_below_each_whole_number() -> None:
-    n = np.arange(1, MAX_BOX * MAX_BOX + 1, dtype=np.float32)
-    for mean in range(1, 256):
-        last = mean * n - 1  # the greatest sum, n // 2 included, whose quotient is still less than mean
-        assert (last / n < mean).all()
-        assert ((last + 1) / n == mean).all()
-
-
-def test_the_product_is_exact_on_both_sides_of_each_whole_number() -> None:
-    n = np.arange(1, 1 << 13, dtype=np.float32)
-    inverse = np.float32(1) / n
-    for mean in range(1, 256):
-        assert ((mean * n - 1 + np.float32(0.5)) * inverse < mean).all()  # the greatest sum that is still less
-        assert ((mean * n + np.float32(0.5)) * inverse >= mean).all()
+@pytest.mark.parametrize("k", [1, 2, 3, 4])
+def test_what_is_written_to_may_lie_anyhow_in_memory(k: int) -> None:
+    image = picture(11, 14, k)
+    planes = np.zeros((3, 40, 50), np.uint8)
+    rows, columns = (256 * np.arange(n) + 77 * k for n in (-(-11 // k), -(-14 // k)))
+    for expected, write in (
+        (box_mean(image, k), lambda out: box_mean(image, k, out)),
+        (stretch(image, rows, columns), lambda out: stretch(image, rows, columns, out)),
+    ):
+        view = planes[:, 1 : 1 + len(rows), 2 : 2 + len(columns)].transpose(1, 2, 0)
+        assert write(view) is view
+        np.testing.assert_array_equal(view, expected)
+    assert np.count_nonzero(planes) == np.count_nonzero(view)
 
 
 def test_box_mean_over_many_chunks_and_of_views() -> None:
