@@ -64,7 +64,7 @@ def load_onnxruntime(
 def overflows() -> bool:
     """Whether products of 8 bits may overflow here: on x86 without VNNI they are added in pairs, in 16 bits.
 
-    ONNX Runtime then answers without a word what is no face's embedding (lowest cosine to the true one .78, measured on
+    ONNX Runtime then answers without a word what is no face's embedding (lowest cosine to the true one .77, measured on
     an emulated Haswell), unless it is told to take kernels that are slower and right. Where nobody says whether there
     is VNNI, on an x86 other than Linux, they are taken too.
     """
