@@ -41,6 +41,9 @@ UNABLE: dict[tuple[str, str], frozenset[str]] = {
         {"BATCH_MATMUL"}
     ),  # the kernel takes 8 bits on the right only, ours are on the left
 }
+#: (format, scheme) -> kinds of operations that engines compute in float, over many values and with digits of their own.
+#: Rounded to 8 bits once more, a last digit might become a step, so the layers behind them stay in float.
+LOOSE: dict[tuple[str, str], frozenset[str]] = {("onnx", "static"): frozenset({"Softmax"})}
 
 
 def check_source(artifact: Artifact) -> None:
@@ -100,13 +103,25 @@ def chosen_layers(recipe: Recipe, artifact: Artifact, layers: Sequence[Layer]) -
     and the division by the length need the digits.
     """
     unable = UNABLE.get((artifact.format, recipe.scheme), frozenset())
+    loose = hanging_on(LOOSE.get((artifact.format, recipe.scheme), frozenset()), layers)
     whole = recipe.io == "int8" or in_half(recipe, artifact)
     ends = {BEHIND} if whole else {BEFORE, BEHIND}
     return [
         layer
         for layer in layers
-        if layer.name not in ends and layer.kind not in unable and not recipe.keeps(layer.name)
+        if layer.name not in ends | loose and layer.kind not in unable and not recipe.keeps(layer.name)
     ]
+
+
+def hanging_on(kinds: frozenset[str], layers: Sequence[Layer]) -> set[str]:
+    """The layers whose weights are applied to what operations of these kinds gave."""
+    tainted, found = set[str](), set[str]()
+    for layer in layers:
+        for operation in layer.operations:
+            if operation.kind in kinds or tainted & set(operation.takes):
+                tainted |= set(operation.gives)
+                found |= {layer.name} if operation.weight and operation.kind not in kinds else set()
+    return found
 
 
 def in_half(recipe: Recipe, artifact: Artifact) -> bool:

@@ -5,8 +5,8 @@ Names are read from left to right, as the AI Edge Quantizer's are::
     fp16                      weights in half, arithmetic in float
     weight_only_wi8_afp32     weights in 8 bits, unpacked before they are used
     dynamic_wi8_afp32         the same, and activations in 8 bits with a range that every run finds anew
-    static_wi8_ai8            weights and activations in 8 bits, ranges from calibration; phones
-    static_wi8_au8            the same with unsigned activations; what servers with x86 run faster
+    static_wi8_ai8            weights and activations in 8 bits, ranges from calibration; TFLite
+    static_wi8_au8            the same with unsigned activations; ONNX, where x86 runs signed ones slowly
     palettize_6, palettize_4  Core ML: weights as an index of 6 or 4 bits into a palette
     w8a8                      Core ML's name for what is static_wi8_ai8 elsewhere
 

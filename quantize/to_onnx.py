@@ -10,9 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InvalidModel, MissingExtra
+from .constants import fold
 from .layers import Operation
 from .ranges import Range, observe
 from .recipe import Recipe
+from .ties import Scale, settled
 
 if TYPE_CHECKING:
     import onnx
@@ -81,7 +83,25 @@ def write(source: Path, recipe: Recipe, chosen: Collection[str], found: Mapping[
 def _static(
     model: onnx.ModelProto, recipe: Recipe, chosen: Collection[str], found: Mapping[str, Range]
 ) -> onnx.ModelProto:
-    """Quantize and dequantize around every chosen operation; engines fuse the pairs into kernels for 8 bits."""
+    """Quantize and dequantize around every chosen operation; engines fuse the pairs into kernels for 8 bits.
+
+    Done a second time if some steps are to be others, see :mod:`pocketface.quantize.ties`.
+    """
+    fold(model)
+    made = _with_pairs(model, recipe, chosen, found, {})
+    changed = settled(made)
+    return _with_pairs(model, recipe, chosen, found, changed) if changed else made
+
+
+def _with_pairs(
+    model: onnx.ModelProto,
+    recipe: Recipe,
+    chosen: Collection[str],
+    found: Mapping[str, Range],
+    scales: Mapping[str, Scale],
+) -> onnx.ModelProto:
+    from copy import deepcopy
+
     from onnxruntime.quantization import CalibrationMethod, QuantType
     from onnxruntime.quantization.calibrate import TensorsData
     from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
@@ -90,21 +110,31 @@ def _static(
     known = {name: (np.float32(r.low), np.float32(r.high)) for name, r in found.items()}
     nodes = [node for node in model.graph.node if node.output[0] in chosen and node.op_type in QDQRegistry]
     left = [node.name for node in model.graph.node if node.output[0] not in chosen]
+    kind = QuantType.QInt8 if recipe.activations == "i8" else QuantType.QUInt8
     quantizer = QDQQuantizer(
-        model,
+        deepcopy(model),
         per_channel=True,
         reduce_range=False,
         weight_qType=QuantType.QInt8,
-        activation_qType=QuantType.QInt8 if recipe.activations == "i8" else QuantType.QUInt8,
+        activation_qType=kind,
         tensors_range=TensorsData(CalibrationMethod.MinMax, known),
         nodes_to_quantize=[node.name for node in nodes],
         nodes_to_exclude=left,
         op_types_to_quantize=sorted({node.op_type for node in nodes}),
-        extra_options={"TensorQuantOverrides": _overrides(model)},
+        extra_options={"TensorQuantOverrides": {**_overrides(model), **_fixed(scales, kind)}},
     )
     quantizer.quantize_model()
     quantizer.model.topological_sort()  # it appends what it adds; ONNX wants every value computed before it is used
     return quantizer.model.model
+
+
+def _fixed(scales: Mapping[str, Scale], kind: Any) -> dict[str, list[dict[str, Any]]]:
+    """Scales that are given instead of found from a range."""
+    zeros = {name: np.array(scale.zero, np.uint8 if scale.least == 0 else np.int8) for name, scale in scales.items()}
+    return {
+        name: [{"quant_type": kind, "scale": np.array(scale.step), "zero_point": zeros[name]}]
+        for name, scale in scales.items()
+    }
 
 
 def _overrides(model: onnx.ModelProto) -> dict[str, list[dict[str, Any]]]:

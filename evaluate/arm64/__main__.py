@@ -27,9 +27,11 @@ NOT_RUN = 3
 def main(files: tuple[Path, ...], pictures: int, processors: tuple[str, ...], out: Path, as_json: bool) -> None:
     """Run ONNX and TFLite FILES here and on an emulated 64-bit ARM, and compare their answers.
 
-    Files in 8 bits must give the same integers: status 1 if one does not. The emulator, Python and the engines' wheels
-    for arm64 come through this machine's own apt and pip, once, into the cache; nothing is installed, and no root is
-    needed. Where they cannot be had, one line says why, and the status is 3.
+    Files in 8 bits must give the same integers: status 1 if one does not. Of ONNX files the last integers inside are
+    compared too, here with session.qdqisint8allowed, without which x86 computes part of signed files in float. The
+    emulator, Python and the engines' wheels for arm64 come through this machine's own apt and pip, once, into the
+    cache; nothing is installed, and no root is needed. Where they cannot be had, one line says why, and the status
+    is 3.
     """
     artifacts = [load_artifact(file) for file in files]
     guest, reason = _guest()

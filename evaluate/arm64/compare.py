@@ -14,7 +14,8 @@ from ...report import Column, Row, Section
 from ...runtime.backends import open_backend
 from ...runtime.backends.tensors import Array
 from ..faces import bundled_portraits, inputs_for
-from .probe import answers
+from .integers import with_integers
+from .probe import WAYS, answers
 
 #: Without and with arithmetic in half, as QEMU calls them. "max" would emulate vector units at a tenth of the speed.
 PROCESSORS = ("cortex-a53", "cortex-a76")
@@ -27,9 +28,12 @@ COLUMNS = (
     Column(key="cosine", name="cosine", kind="number", spec=".7f"),
     Column(key="max_abs", name="max |Δ|", kind="number", spec=".2g"),
     Column(key="relative", name="of the largest value", kind="number", spec=".2g"),
-    Column(key="bytes", name="bytes"),
+    Column(key="bytes", name="bytes of the outputs"),
 )
+WHOLE = Column(key="whole", name="last integers inside")
 EQUAL = Column(key="equal", name="same integers", kind="verdict")
+#: Ways of computing here that are compared with that in whole numbers -> what the table calls them.
+_HERE = {way: f"here, {way}" for way in WAYS if way != "whole numbers"}
 #: What float operations behind the integers may differ by, as a share of an output's largest value: the division by the
 #: length, decoding, layers that were kept. One integer that is off by one moves an answer by about a thousandth.
 LAST_DIGITS = 1e-5
@@ -64,18 +68,28 @@ def compare(
         note: shown above the tables.
         progress: told in a few words what is being done.
     """
-    rows: dict[bool, list[Row]] = {True: [], False: []}
+    exact, near, otherwise = list[Row](), list[Row](), list[Row]()
     for artifact in artifacts:
         whole = artifact.contract.precision == "int8"
         for row in _rows(artifact, guest, pictures, processors, progress):
-            exact = whole or (guest is not None and "max_abs" not in row)
-            rows[exact].append(row if exact else {key: row[key] for key in row if key != EQUAL.key})
+            told = {key: row[key] for key in row if key != EQUAL.key}
+            if row.get("cpu") in _HERE.values():
+                otherwise.append(told)
+            elif whole or (guest is not None and "max_abs" not in row):
+                exact.append(row)
+            else:
+                near.append(told)
+    inside = (*COLUMNS, WHOLE)
+    tables: dict[str, tuple[Sequence[Column], list[Row]]] = {
+        "Whole numbers: the same here and on arm64?": ((*inside, EQUAL), exact),
+        "The same files here, computed otherwise: for information": (inside, otherwise),
+        "Float: how near, for information": (COLUMNS, near),
+    }
     notes = [note] if note else []
-    titled = {True: "Whole numbers: the same here and on arm64?", False: "Float: how near, for information"}
     return [
-        Section(title=title, columns=(*COLUMNS, EQUAL) if exact else COLUMNS, rows=rows[exact], notes=notes)
-        for exact, title in titled.items()
-        if rows[exact]
+        Section(title=title, columns=columns, rows=rows, notes=notes)
+        for title, (columns, rows) in tables.items()
+        if rows
     ]
 
 
@@ -89,22 +103,36 @@ def _rows(
         return
     shown = inputs_for(contract, bundled_portraits()[:pictures])
     head["engine"] = open_backend(artifact, threads=1).name
-    progress(f"{artifact.path.name} here")
-    here = answers(artifact.path, shown)
     with tempfile.TemporaryDirectory(prefix="pocketface-") as folder:
+        file, whole = with_integers(artifact, Path(folder))
         fed, target = Path(folder) / "pictures.npy", Path(folder) / "answers.npz"
         np.save(fed, shown)
+        progress(f"{artifact.path.name} here")
+        here = answers(file, shown, "whole numbers" if whole else "")
         for cpu in processors:
             progress(f"{artifact.path.name} on {cpu}")
             target.unlink(missing_ok=True)
-            words = ("-P", "-m", "pocketface.evaluate.arm64.probe", str(artifact.path.resolve()), str(fed), str(target))
+            words = ("-P", "-m", "pocketface.evaluate.arm64.probe", str(file.resolve()), str(fed), str(target))
             fault = guest.run(cpu, words)
             row = {**head, "cpu": cpu}
             if fault:
                 yield {**row, "engine": f"{head['engine']}: {fault}", EQUAL.key: False}
                 continue
             with np.load(target, allow_pickle=False) as there:
-                yield {**row, **differences(here, there)}
+                yield {**row, **_judged(here, there, whole)}
+        for way, name in _HERE.items() if whole else ():
+            yield {**head, "cpu": name, **_judged(here, answers(file, shown, way), whole)}
+
+
+def _judged(here: Mapping[str, Array], there: Mapping[str, Array], whole: Sequence[str]) -> Row:
+    """Outputs as :func:`differences` has them, and the integers before them, of which none may differ."""
+    ours, theirs = ({name: each[name] for name in each if name not in whole} for each in (here, there))
+    row = differences(ours, theirs)
+    if not whole:
+        return row
+    same = all(name in there and _same(here[name], there[name]) for name in whole)
+    told = ", ".join(name.removesuffix("_QuantizeLinear_Output") for name in whole)
+    return {**row, WHOLE.key: f"{told}: {'same' if same else 'differ'}", EQUAL.key: row[EQUAL.key] and same}
 
 
 def differences(here: Mapping[str, Array], there: Mapping[str, Array]) -> Row:

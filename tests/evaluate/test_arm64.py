@@ -8,15 +8,18 @@ import zipfile
 
 import msgspec
 import numpy as np
+import onnx
 import pytest
 from click.testing import CliRunner
+from onnx import TensorProto, helper
 
 from pocketface.artifact import load_artifact, replace_contract
 from pocketface.evaluate.arm64 import __main__ as command
-from pocketface.evaluate.arm64 import debian, machine
+from pocketface.evaluate.arm64 import debian, integers, machine
 from pocketface.evaluate.arm64.compare import EQUAL, compare, differences
 from pocketface.evaluate.arm64.debian import apt_options, sources_for
 from pocketface.evaluate.arm64.fetch import Unavailable, fetch
+from pocketface.evaluate.arm64.integers import last_integers
 from pocketface.evaluate.arm64.machine import Machine, pinned, prepare
 from pocketface.evaluate.cache import VARIABLE
 from pocketface.export import build_model, export_model
@@ -225,3 +228,45 @@ def test_without_a_mirror_one_line_says_so_and_the_rest_goes_on(whole, tmp_path,
     assert "no emulated arm64: none of apt's sources is a Debian mirror" in done.output
     assert (tmp_path / "out/report.json").is_file()
     assert "not run" in done.output
+
+
+def chain(*kinds):
+    """One operation after the other, from ``x`` to ``y``."""
+    nodes = [
+        helper.make_node(kind, [f"t{i}" if i else "x"], [f"t{i + 1}" if i + 1 < len(kinds) else "y"])
+        for i, kind in enumerate(kinds)
+    ]
+    ends = [[helper.make_tensor_value_info(name, TensorProto.FLOAT, [1])] for name in "xy"]
+    return helper.make_model(helper.make_graph(nodes, "g", *ends))
+
+
+@pytest.mark.parametrize(
+    ("kinds", "last"),
+    [
+        (("QuantizeLinear", "DequantizeLinear", "Conv", "QuantizeLinear", "DequantizeLinear", "Sqrt"), ("t4",)),
+        (("Conv", "QuantizeLinear"), ("y",)),
+        (("Conv", "Sqrt"), ()),
+    ],
+)
+def test_the_last_integers_are_those_with_only_float_behind_them(kinds, last):
+    assert last_integers(chain(*kinds)) == last
+
+
+def test_integers_inside_are_compared_too(files, whole, monkeypatch):
+    """What stands for integers here is a tensor inside: a step of it fails even where the outputs are the same."""
+    (name,) = [node.output[0] for node in onnx.load(str(files.path)).graph.node if node.op_type == "Conv"][:1]
+    monkeypatch.setattr(integers, "last_integers", lambda model: (name,))
+
+    def step(answers):
+        answers[name] += 1
+        return answers
+
+    exact, otherwise = compare([whole], Here(), pictures=1, processors=("one",))
+    assert exact.rows[0]["whole"] == f"{name}: same"
+    assert exact.rows[0]["equal"] is True
+    assert [row["cpu"] for row in otherwise.rows] == ["here, as it comes", "here, not optimised"]
+    assert otherwise.checks == []
+    (exact, _) = compare([whole], Here(step), pictures=1, processors=("one",))
+    assert exact.rows[0]["bytes"] == "same"
+    assert exact.rows[0]["whole"] == f"{name}: differ"
+    assert exact.failed == [whole.path.name]

@@ -9,7 +9,8 @@ import pytest
 
 from pocketface.contract import Quantization
 from pocketface.errors import InvalidModel, UnsupportedModel
-from pocketface.quantize.policy import REFUSALS, available, check_recipe, check_source, effective
+from pocketface.quantize.layers import Operation, group
+from pocketface.quantize.policy import REFUSALS, available, check_recipe, check_source, effective, hanging_on
 from pocketface.quantize.recipe import parse_recipe
 
 RECOGNIZER, DETECTOR = "facelivtv2_xs", "mos_xs"
@@ -70,3 +71,17 @@ def test_a_detector_s_heads_stay_in_float_only_where_activations_do_not(exports)
     artifact = exports[DETECTOR, "onnx", "float32"].artifact
     assert effective(parse_recipe("static_wi8_ai8"), artifact).keeps("heads.0.tasks")
     assert not effective(parse_recipe("weight_only_wi8_afp32"), artifact).keeps("heads.0.tasks")
+
+
+def test_layers_whose_weights_hang_on_a_softmax_are_found():
+    """Engines' last digits differ there, and rounded to 8 bits once more they would become steps."""
+
+    def op(kind, takes, gives, weight=""):
+        return Operation(gives, kind, weight, 9 if weight else 0, (takes,), (gives,))
+
+    ops = [op("Conv", "image", "a", "trunk.weight"), op("Conv", "a", "b", "score.weight"), op("Softmax", "b", "c")]
+    ops += [op("Mul", "c", "d"), op("Gemm", "d", "e", "hidden.weight"), op("Gelu", "e", "f")]
+    ops += [op("Gemm", "f", "g", "index.weight"), op("Gemm", "a", "h", "head.weight")]
+    layers = group(ops, "not one of ours")
+    assert hanging_on(frozenset({"Softmax"}), layers) == {"hidden.weight", "index.weight"}
+    assert hanging_on(frozenset(), layers) == set()

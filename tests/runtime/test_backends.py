@@ -15,7 +15,7 @@ from PIL import Image
 from pocketface.artifact import Artifact
 from pocketface.errors import InvalidContract, InvalidModel, MissingExtra, UnsupportedModel
 from pocketface.runtime import backends
-from pocketface.runtime.backends import FakeBackend, available_backends, open_backend, register_backend
+from pocketface.runtime.backends import FakeBackend, available_backends, open_backend, ort, register_backend
 
 
 def pictures(count: int) -> np.ndarray:
@@ -235,3 +235,40 @@ class TestCoreML:
             open_backend(replace(package, path=Path("broken.mlpackage")), "coreml")
         with pytest.raises(UnsupportedModel, match="Core ML fails to run it: wrong size"):
             open_backend(package, "coreml").run({"image": np.zeros((1, 1, 1, 3), np.uint8)})
+
+
+class TestProductsOf8Bits:
+    """x86 without VNNI adds them in 16 bits, which overflow, unless ONNX Runtime is told to take other kernels."""
+
+    @pytest.mark.parametrize(
+        ("machine", "told", "overflow"),
+        [
+            ("x86_64", "flags : avx2 avx512f", True),
+            ("AMD64", None, True),
+            ("x86_64", "flags : avx2 avx512_vnni", False),
+            ("x86_64", "flags : avx2 avx_vnni", False),
+            ("aarch64", "Features : asimd", False),
+            ("arm64", None, False),
+        ],
+    )
+    def test_a_processor_tells(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, machine, told, overflow) -> None:
+        if told:
+            (tmp_path / "cpuinfo").write_text(told)
+        monkeypatch.setattr(ort, "_PROCESSOR", tmp_path / "cpuinfo")
+        monkeypatch.setattr(ort.platform, "machine", lambda: machine)
+        assert ort.overflows() is overflow
+
+    @pytest.mark.parametrize("precision", ["int8", "float32"])
+    def test_only_files_in_8_bits_are_opened_so(
+        self, recognizer_onnx: Artifact, monkeypatch: pytest.MonkeyPatch, precision
+    ) -> None:
+        monkeypatch.setattr(ort, "overflows", lambda: True)
+        contract = msgspec.structs.replace(recognizer_onnx.contract, precision=precision)
+        engine = ort.load_onnxruntime(replace(recognizer_onnx, contract=contract), 1, entries={"a.b": "c"})
+        options = engine._session.get_session_options()
+        assert options.get_session_config_entry("a.b") == "c"
+        if precision == "int8":
+            assert options.get_session_config_entry("session.x64quantprecision") == "1"
+        else:
+            with pytest.raises(Exception, match="x64quantprecision"):
+                options.get_session_config_entry("session.x64quantprecision")
