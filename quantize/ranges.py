@@ -3,8 +3,8 @@
 256 steps are shared out over a tensor's range, so every outlier makes all steps coarser. From the least value of any
 picture to the greatest of any, ranges therefore grow with the number of pictures, and answers get worse. Here a range
 reaches as far as all but a fifth of the pictures do. What lies beyond is clipped: few values, even of those pictures.
-Percentiles over all values were tried, and ranges that round with the least squared error (Migacz 2017; Nagel et al.
-2021, arXiv 2106.08295, section 3.1): they gained no more, and need a histogram of each tensor.
+Percentiles over all values were tried, and ranges that round with the least squared error (Nagel et al. 2021, arXiv
+2106.08295, section 3.1): the best of them gained no more, and they need a histogram of each tensor.
 """
 
 from __future__ import annotations
