@@ -84,8 +84,13 @@ class Job:
 
     @cached_property
     def ranges(self) -> dict[str, Range]:
-        """Of every tensor, as 8 bits are to cover it; none where the recipe needs none."""
-        return self._extremes.ranges()
+        """Of every tensor, as 8 bits are to cover it; none where the recipe needs none.
+
+        Pixels, also normalised ones, keep all that was seen: 256 levels fit into 256 steps.
+        """
+        before, first, *_ = self.layers
+        pixels = {name for operation in before.operations for name in (*operation.takes, *operation.gives)}
+        return self._extremes.ranges(whole=pixels | {*first.operations[0].takes})
 
     @cached_property
     def peaks(self) -> dict[str, float]:

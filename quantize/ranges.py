@@ -9,7 +9,7 @@ Percentiles over all values were tried, and ranges that round with the least squ
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -43,17 +43,21 @@ class Extremes:
         if values.dtype.kind == "f" and values.size:
             self._seen.setdefault(name, []).append((float(values.min()), float(values.max())))
 
-    def ranges(self) -> dict[str, Range]:
-        """The range of each tensor: as low as ``REACHED`` of the pictures go, and as high."""
-        return {name: _within(np.array(pairs)) for name, pairs in self._seen.items()}
+    def ranges(self, whole: Collection[str] = ()) -> dict[str, Range]:
+        """The range of each tensor: as low as ``REACHED`` of the pictures go, and as high.
+
+        Args:
+            whole: tensors of which nothing is to be clipped.
+        """
+        return {name: _within(np.array(pairs), 1.0 if name in whole else REACHED) for name, pairs in self._seen.items()}
 
     def peaks(self) -> dict[str, float]:
         """The greatest absolute value of each tensor in any picture; NaN where a picture has one."""
         return {name: float(np.abs(pairs).max()) for name, pairs in self._seen.items()}
 
 
-def _within(pairs: NDArray[np.float64]) -> Range:
-    return Range(float(np.quantile(pairs[:, 0], 1 - REACHED)), float(np.quantile(pairs[:, 1], REACHED)))
+def _within(pairs: NDArray[np.float64], share: float) -> Range:
+    return Range(float(np.quantile(pairs[:, 0], 1 - share)), float(np.quantile(pairs[:, 1], share)))
 
 
 def observe(runs: Iterable[Mapping[str, NDArray[np.generic]]]) -> Extremes:

@@ -24,6 +24,7 @@ def test_a_range_reaches_as_far_as_four_of_five_pictures_do():
     tops = np.random.default_rng(0).permutation(11)
     found = extremes_of(*zip(-2 * tops[::-1], tops, strict=True))
     assert found.ranges() == {"a": Range(-16.0, 8.0)}
+    assert found.ranges(whole=["a"]) == {"a": Range(-20.0, 10.0)}
 
 
 def test_an_outlier_moves_no_range_but_is_the_peak():
