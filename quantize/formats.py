@@ -12,7 +12,7 @@ from ..artifact import Artifact
 from ..errors import InvalidModel
 from . import to_coreml, to_onnx, to_tflite
 from .layers import Layer, Operation, group
-from .ranges import Range
+from .ranges import Extremes, Range
 from .recipe import Recipe
 
 
@@ -22,8 +22,8 @@ class Quantizer(Protocol):
     def operations(self, path: Path) -> list[Operation]:
         """The operations of a float file, in the order in which they run."""
 
-    def ranges(self, path: Path, feeds: NDArray[Any], name: str) -> dict[str, Range]:
-        """The range of every tensor of a float file over pictures that go into the input ``name``."""
+    def extremes(self, path: Path, feeds: NDArray[Any], name: str) -> Extremes:
+        """Least and greatest values of every tensor of a float file over pictures that go into the input ``name``."""
 
     def write(
         self, source: Path, recipe: Recipe, chosen: Collection[str], found: Mapping[str, Range], path: Path

@@ -21,7 +21,7 @@ from .formats import QUANTIZERS, layers_of
 from .layers import BEFORE, BEHIND, Layer
 from .pictures import Pictures, require_apart
 from .policy import check_recipe, check_source, chosen_layers, effective, in_half
-from .ranges import HALF_MAX, HALF_SHARE, Range, at_risk
+from .ranges import HALF_MAX, HALF_SHARE, Extremes, Range, at_risk
 from .recipe import Recipe
 from .trained import Trained
 
@@ -84,11 +84,25 @@ class Job:
 
     @cached_property
     def ranges(self) -> dict[str, Range]:
-        """Of every tensor, on the calibration pictures; none where the recipe needs none."""
+        """Of every tensor, as 8 bits are to cover it; none where the recipe needs none.
+
+        Pixels, also normalised ones, keep all that was seen: 256 levels fit into 256 steps.
+        """
+        before, first, *_ = self.layers
+        pixels = {name for operation in before.operations for name in (*operation.takes, *operation.gives)}
+        return self._extremes.ranges(whole=pixels | {*first.operations[0].takes})
+
+    @cached_property
+    def peaks(self) -> dict[str, float]:
+        """Greatest absolute value of every tensor on the calibration pictures; none where the recipe needs none."""
+        return self._extremes.peaks()
+
+    @cached_property
+    def _extremes(self) -> Extremes:
         if self.calibration is None:
-            return {}
+            return Extremes()
         self.progress(f"ranges of {self.parent.path.name} on {len(self.calibration)} pictures")
-        return measure_ranges(self.source, self.calibration)
+        return measure_extremes(self.source, self.calibration)
 
     @cached_property
     def judge(self) -> Judge:
@@ -102,7 +116,7 @@ class Job:
         if self.recipe.static or self.calibration is None:
             return {}
         layer_of = {operation.name: layer.name for layer in self.layers for operation in layer.operations}
-        return at_risk(self.ranges, lambda tensor: layer_of.get(tensor, BEFORE))
+        return at_risk(self.peaks, lambda tensor: layer_of.get(tensor, BEFORE))
 
     @property
     def forecast(self) -> list[str]:
@@ -116,7 +130,7 @@ class Job:
                 f"{layer} reaches {peak:.0f} and stays in float32: half ends at {HALF_MAX:.0f}"
                 for layer, peak in self.at_risk.items()
             ]
-        name, peak = max(((name, found.peak) for name, found in self.ranges.items()), key=lambda item: item[1])
+        name, peak = max(self.peaks.items(), key=lambda item: item[1])
         return [
             f"No tensor exceeds {HALF_SHARE:.0%} of half's range on {len(self.calibration)} pictures: the largest is "
             f"{name} with {peak:.0f}, {peak / HALF_MAX:.1%} of it."
@@ -170,8 +184,8 @@ class Job:
         return msgspec.structs.replace(parent, **changed)
 
 
-def measure_ranges(parent: Artifact, calibration: Pictures) -> dict[str, Range]:
-    """The range of every tensor of a float file.
+def measure_extremes(parent: Artifact, calibration: Pictures) -> Extremes:
+    """Least and greatest values of every tensor of a float file, picture by picture.
 
     Raises:
         InvalidData: a detector finds no face in any of the pictures, so they are not what it will see.
@@ -181,4 +195,4 @@ def measure_ranges(parent: Artifact, calibration: Pictures) -> dict[str, Range]:
         if not any(detector.detect(image, max_faces=1) for image in calibration.inputs):
             raise InvalidData(f"{calibration.name}: its pictures {NO_FACE}; calibrate on pictures with faces")
     feeds = to_tensor(calibration.inputs, parent.contract.input)
-    return QUANTIZERS[parent.format].ranges(parent.path, feeds, parent.contract.input.name)
+    return QUANTIZERS[parent.format].extremes(parent.path, feeds, parent.contract.input.name)

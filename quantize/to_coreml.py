@@ -16,7 +16,7 @@ from ..evaluate.mil.quiet import coremltools
 from ..export.quiet import quiet
 from ..export.to_coreml import make_reproducible
 from .layers import Operation
-from .ranges import Range, observe
+from .ranges import Extremes, Range, observe
 from .recipe import Recipe
 
 _WEIGHTED = ("conv", "linear", "matmul", "conv_transpose")
@@ -55,8 +55,8 @@ def _elements(output: Any) -> int:
     return int(np.prod([d.constant.size for d in output.type.tensorType.dimensions]))
 
 
-def ranges(path: Path, feeds: NDArray[np.uint8], name: str) -> dict[str, Range]:
-    """The range of every tensor over pictures ``(N, H, W, 3) uint8``, one at a time."""
+def extremes(path: Path, feeds: NDArray[np.uint8], name: str) -> Extremes:
+    """Least and greatest values of every tensor over pictures ``(N, H, W, 3) uint8``, one at a time."""
     return observe(_runs(path, feeds, name))
 
 

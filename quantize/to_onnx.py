@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ..errors import InvalidModel, MissingExtra
 from .constants import fold
 from .layers import Operation
-from .ranges import Range, observe
+from .ranges import Extremes, Range, observe
 from .recipe import Recipe
 from .ties import Scale, settled
 
@@ -42,8 +42,8 @@ def _operation(node: Any, stored: Mapping[str, int]) -> Operation:
     return Operation(node.output[0], node.op_type, weight, stored.get(weight, 0), *ends)
 
 
-def ranges(path: Path, feeds: NDArray[np.float32], name: str) -> dict[str, Range]:
-    """The range of every tensor over pictures ``(N, 3, H, W)`` that go into the input ``name``."""
+def extremes(path: Path, feeds: NDArray[np.float32], name: str) -> Extremes:
+    """Least and greatest values of every tensor over pictures ``(N, 3, H, W)`` that go into the input ``name``."""
     return observe(_runs(load(path), feeds, name))
 
 

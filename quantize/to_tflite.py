@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ..errors import MissingExtra
 from ..export.quiet import quiet
 from .layers import Operation
-from .ranges import Range, observe
+from .ranges import Extremes, Range, observe
 from .recipe import Recipe
 
 #: Operations with weights, by the number that the schema gives them.
@@ -67,8 +67,8 @@ def scope_of(tensor: str) -> str:
     return ".".join(inside[1:] if inside[:1] == ["network"] else inside)
 
 
-def ranges(path: Path, feeds: NDArray[np.float32], name: str) -> dict[str, Range]:
-    """The range of every tensor over pictures ``(N, H, W, 3)``, one at a time."""
+def extremes(path: Path, feeds: NDArray[np.float32], name: str) -> Extremes:
+    """Least and greatest values of every tensor over pictures ``(N, H, W, 3)``, one at a time."""
     return observe(_runs(path, feeds))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -105,6 +106,22 @@ def test_without_a_time_none_is_asked_for(trial, monkeypatch):
 
 def _listed(given):
     return [given[0]], given[1]
+
+
+def test_core_ml_s_palettes_and_weights_in_8_bits_stand_beside_its_halves(job_for, tmp_path):
+    """One layer is quantized and the others kept by rule, so that it is quick; the interpreter runs what is made."""
+    job = job_for(DETECTOR, "coreml", "w8a8")
+    files = [job_for(DETECTOR, "coreml", "palettize_6").parent, job.parent]
+    few = [
+        parse_recipe(name).keeping(r"^(?!stages\.2\.0)") for name in ("weight_only_wi8_afp32", "palettize_6", "w8a8")
+    ]
+    evidence = Told(replace(job._pictures, inputs=job._pictures.inputs[:2]), ap_drop=0.0, landmarks=0.001)
+    lines, notes = weigh(files, Trial(few, job.calibration, evidence, tmp_path))
+    assert [line.how for line in lines] == ["float32", "float16", *(recipe.name for recipe in few)]
+    assert {line.engine for line in lines} == {"mil"}
+    assert {line.artifact.contract.quantization.parent for line in lines[2:]} == {files[1].sha256}
+    assert [line.word for line in lines] == ["float", *["take"] * 4]
+    assert notes == []
 
 
 def test_a_recipe_that_cannot_be_had_is_a_note_and_the_others_go_on(trial):
