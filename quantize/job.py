@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from functools import cached_property
 from pathlib import Path
 
@@ -78,17 +78,18 @@ class Job:
         self.calibration = calibration if recipe.static or in_half(recipe, parent) else None
         self.source, self.decisions = trained.source if trained else source or parent, decisions
         self.rehearsal = trained.rehearsal if trained else msgspec.UNSET
+        self._learnt: Mapping[str, Range] = trained.ranges if trained else {}
         self.quantizer = QUANTIZERS[parent.format]
         self.layers = layers_of(self.source)
         self._pictures, self._backend = judge, backend
 
     @cached_property
     def ranges(self) -> dict[str, Range]:
-        """Of every tensor, on the calibration pictures; none where the recipe needs none."""
+        """Of every tensor: what training learnt, or else on the calibration pictures; none where none is needed."""
         if self.calibration is None:
             return {}
         self.progress(f"ranges of {self.parent.path.name} on {len(self.calibration)} pictures")
-        return measure_ranges(self.source, self.calibration)
+        return {**measure_ranges(self.source, self.calibration), **self._learnt}
 
     @cached_property
     def judge(self) -> Judge:
