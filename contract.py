@@ -161,12 +161,14 @@ class Rehearsal(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
         data: fingerprint of each set of pictures.
         pictures: number of those that were drawn.
         steps: of the optimiser.
+        ranges: number of the file's tensors that have the range that they had in training, not a measured one.
     """
 
     weights: Sha256
     data: tuple[Sha256, ...]
     pictures: Annotated[int, msgspec.Meta(ge=1)]
     steps: Annotated[int, msgspec.Meta(ge=1)]
+    ranges: Annotated[int, msgspec.Meta(ge=0)] = 0
 
 
 class Quantization(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from functools import cached_property
 from pathlib import Path
 
@@ -78,19 +78,22 @@ class Job:
         self.calibration = calibration if recipe.static or in_half(recipe, parent) else None
         self.source, self.decisions = trained.source if trained else source or parent, decisions
         self.rehearsal = trained.rehearsal if trained else msgspec.UNSET
+        self._learnt: Mapping[str, Range] = trained.ranges if trained else {}
         self.quantizer = QUANTIZERS[parent.format]
         self.layers = layers_of(self.source)
         self._pictures, self._backend = judge, backend
 
     @cached_property
     def ranges(self) -> dict[str, Range]:
-        """Of every tensor, as 8 bits are to cover it; none where the recipe needs none.
+        """Of every tensor, as 8 bits are to cover it: learnt in training, or else measured; none where none is needed.
 
         Pixels, also normalised ones, keep all that was seen: 256 levels fit into 256 steps.
         """
         before, first, *_ = self.layers
         pixels = {name for operation in before.operations for name in (*operation.takes, *operation.gives)}
-        return self._extremes.ranges(whole=pixels | {*first.operations[0].takes})
+        pixels |= {*first.operations[0].takes}
+        learnt = {name: found for name, found in self._learnt.items() if name not in pixels}
+        return {**self._extremes.ranges(whole=pixels), **learnt}
 
     @cached_property
     def peaks(self) -> dict[str, float]:

@@ -49,15 +49,19 @@ class Extremes:
         Args:
             whole: tensors of which nothing is to be clipped.
         """
-        return {name: _within(np.array(pairs), 1.0 if name in whole else REACHED) for name, pairs in self._seen.items()}
+        return {name: _within(ends, 1.0 if name in whole else REACHED) for name, ends in self.ends().items()}
+
+    def ends(self) -> dict[str, NDArray[np.float64]]:
+        """Tensor -> ``(pictures, 2)`` its least and greatest value in each."""
+        return {name: np.array(pairs) for name, pairs in self._seen.items()}
 
     def peaks(self) -> dict[str, float]:
         """The greatest absolute value of each tensor in any picture; NaN where a picture has one."""
-        return {name: float(np.abs(pairs).max()) for name, pairs in self._seen.items()}
+        return {name: float(np.abs(ends).max()) for name, ends in self.ends().items()}
 
 
-def _within(pairs: NDArray[np.float64], share: float) -> Range:
-    return Range(float(np.quantile(pairs[:, 0], 1 - share)), float(np.quantile(pairs[:, 1], share)))
+def _within(ends: NDArray[np.float64], share: float) -> Range:
+    return Range(float(np.quantile(ends[:, 0], 1 - share)), float(np.quantile(ends[:, 1], share)))
 
 
 def observe(runs: Iterable[Mapping[str, NDArray[np.generic]]]) -> Extremes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +15,9 @@ from ..export.prepare import prepare, rebuild_model
 from ..models.checkpoint import load_weights
 from ..train.record import Record, open_record
 from ..weights import find_bundled
+from .carried import carried
 from .pictures import Pictures, plain
+from .ranges import Range
 from .source import write_source
 
 #: Name of the weights in the folder of a run.
@@ -27,11 +30,13 @@ class Trained:
 
     Attributes:
         source: the float file with the weights that were trained.
+        ranges: tensor of that file -> the range that it had in training.
         rehearsal: for the contract.
         pictures: that it was trained on, by their digests alone: no set that judges may share any.
     """
 
     source: Artifact
+    ranges: Mapping[str, Range]
     rehearsal: Rehearsal
     pictures: Pictures
 
@@ -47,18 +52,25 @@ def trained_source(parent: Artifact, run: Path, folder: Path, weights: Path | No
 
     Raises:
         InvalidModel: the float file's weights are needed and not given, or others were given; damaged weights.
-        InvalidData: no record of a run, or of one that began elsewhere.
+        InvalidData: no record of a run, or of one that began elsewhere or is of another version.
     """
     record, file = open_record(run), run / _WEIGHTS
     prepared = prepare(rebuild_model(parent.contract, weights))
     _require_begun(parent, record, weights, run)
     load_weights(prepared.graph.network, file)
     source = write_source(parent, prepared, prepared.graph.network, folder)
-    rehearsal = Rehearsal(weights=digest(file)[0], data=record.data, pictures=len(record.digests), steps=record.steps)
+    ranges = carried(source, prepared, record.ranges)
+    rehearsal = Rehearsal(
+        weights=digest(file)[0],
+        data=record.data,
+        pictures=len(record.digests),
+        steps=record.steps,
+        ranges=len(ranges),
+    )
     side = parent.contract.input
     nothing = np.empty((0, side.height, side.width, 3), np.uint8)
     people = frozenset(plain(name) for name in record.people)
-    return Trained(source, rehearsal, Pictures(f"the training in {run.name}", nothing, record.digests, people))
+    return Trained(source, ranges, rehearsal, Pictures(f"the training in {run.name}", nothing, record.digests, people))
 
 
 def _require_begun(parent: Artifact, record: Record, weights: Path | None, run: Path) -> None:

@@ -1,8 +1,9 @@
 """A deployed network that rounds as its file in 8 bits will, and yet can learn: torchao's PT2E, told what our files do.
 
 Every activation is rounded where TFLite's kernels and ONNX's QDQ pairs round it: behind each operation that computes
-something new, with one scale and zero point for the whole tensor. Weights are rounded symmetrically, with a scale for
-each output channel of a convolution or a linear layer, and one in all for the matrix of a product.
+something new, with one scale and zero point for the whole tensor, from a range that is learnt. Weights are rounded
+symmetrically, with a scale for each output channel of a convolution or a linear layer, and one in all for the matrix of
+a product.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import torch
 from torch import Tensor, fx, nn
 
 from ..errors import MissingExtra
+from .learned_range import LearnedRange
 
 _KERNELS = (torch.ops.aten.conv2d.default, torch.ops.aten.linear.default)
 _PRODUCTS = (torch.ops.aten.matmul.default,)
@@ -23,19 +25,18 @@ _MOVES = {
     *("view", "reshape", "flatten", "unflatten", "permute", "transpose", "squeeze", "unsqueeze", "slice", "select"),
     *("chunk", "split", "split_with_sizes", "unbind", "getitem", "contiguous", "clone", "expand", "alias"),
 }
-#: Of the newest batch in the moving averages of an activation's least and greatest value.
-_SHARE = 0.05
 
 
-def fake_quantize(deployed: nn.Module, images: Tensor) -> fx.GraphModule:
+def fake_quantize(deployed: nn.Module, images: Tensor, pace: float = 1.0) -> fx.GraphModule:
     """The graph of a deployed network with rounding to 8 bits in it, through which gradients pass.
 
     It shares its parameters with the network, under the same names: what it learns, the network has learnt. Ranges of
-    activations follow the batches until :func:`freeze_ranges`, those of weights always follow the weights.
+    activations are parameters beside them, those of weights always follow the weights.
 
     Args:
         deployed: a folded network: nothing of a BatchNorm is left in it to learn or to follow.
-        images: ``(B, 3, H, W)`` as it takes them; the graph takes batches of this size only.
+        images: ``(B, 3, H, W)`` as it takes them, to begin the ranges with; the graph takes batches of this size only.
+        pace: how many times faster than weights ranges learn, see :class:`~.learned_range.LearnedRange`.
 
     Raises:
         MissingExtra: torchao is not installed.
@@ -44,15 +45,40 @@ def fake_quantize(deployed: nn.Module, images: Tensor) -> fx.GraphModule:
     graph = torch.export.export(deployed, (images,)).module()
     prepared: fx.GraphModule = pt2e.quantize_pt2e.prepare_qat_pt2e(graph, _quantizer(pt2e))
     pt2e.allow_exported_model_train_eval(prepared)  # without it, train() and eval() raise
+    for node in _roundings(prepared):
+        setattr(prepared, str(node.target), LearnedRange(pace))
+    _measure(prepared, images)
     return prepared.requires_grad_(True)
 
 
-def freeze_ranges(rounded: nn.Module) -> None:
-    """Let all activations keep the ranges that they have."""
-    for module in rounded.modules():
-        disable = getattr(module, "disable_observer", None)
-        if disable is not None and module.qscheme == torch.per_tensor_affine:
-            disable()
+def ranges_of(rounded: fx.GraphModule) -> dict[str, tuple[float, float]]:
+    """What :func:`fake_quantize` made and training changed: name of a node of the exported network -> its range."""
+    found = {}
+    for node in _roundings(rounded):
+        low, high = rounded.get_submodule(str(node.target)).range().tolist()  # type: ignore[operator]
+        found[node.all_input_nodes[0].name] = (low, high)
+    return found
+
+
+def _roundings(graph: fx.GraphModule) -> list[fx.Node]:
+    """Where an activation is rounded."""
+    modules = {name: module for name, module in graph.named_modules() if _of_activation(module)}
+    return [node for node in graph.graph.nodes if node.op == "call_module" and node.target in modules]
+
+
+def _of_activation(module: nn.Module) -> bool:
+    return isinstance(module, LearnedRange) or getattr(module, "qscheme", None) == torch.per_tensor_affine
+
+
+@torch.no_grad()
+def _measure(graph: fx.GraphModule, images: Tensor) -> None:
+    """Let the ranges begin at what pictures reach in a network that rounds nothing but its weights."""
+    learned = [module for module in graph.modules() if isinstance(module, LearnedRange)]
+    for module in learned:
+        module.measuring = True
+    graph(images)
+    for module in learned:
+        module.measuring = False
 
 
 def _pt2e() -> Any:
@@ -113,11 +139,11 @@ def _specs(pt2e: Any) -> tuple[Any, Any, Any]:
     spec, fake = pt2e.quantizer.QuantizationSpec, pt2e.FakeQuantize.with_args
     by_channel = pt2e.observer.MovingAveragePerChannelMinMaxObserver
     by_tensor = pt2e.observer.MovingAverageMinMaxObserver
-    follows = fake(observer=by_tensor, averaging_constant=_SHARE)
+    place = fake(observer=by_tensor)  # a LearnedRange takes it
     each = fake(observer=by_channel, averaging_constant=1.0)  # 1: the range of the weights as they are now
     matrix = fake(observer=by_tensor, averaging_constant=1.0)
     return (
-        spec(torch.int8, follows, -128, 127, torch.per_tensor_affine),
+        spec(torch.int8, place, -128, 127, torch.per_tensor_affine),
         spec(torch.int8, each, -127, 127, torch.per_channel_symmetric, ch_axis=0),
         spec(torch.int8, matrix, -127, 127, torch.per_tensor_symmetric),
     )

@@ -25,6 +25,7 @@ class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         data: fingerprint of each set of pictures.
         digests: hex SHA-256 of each crop that was drawn, see :func:`pocketface.evaluate.data.digest.digest_of`.
         people: everyone in the data, as far as that is known.
+        ranges: node of the exported network -> the least and the greatest value that it learnt to be rounded between.
     """
 
     network: str
@@ -33,6 +34,7 @@ class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     data: tuple[Sha256, ...]
     digests: tuple[Sha256, ...]
     people: tuple[str, ...] = ()
+    ranges: dict[str, tuple[float, float]] = {}
 
     def to_json(self) -> str:
         """One line."""

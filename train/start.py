@@ -32,7 +32,7 @@ from .ranks import Ranks
 from .rec import holds_records, open_rec
 from .recipes import OfCrops, QuantizationAware, Recipe, Recognizability, recipe_to_json
 from .record import leave_record
-from .rounding import record_of, rounding
+from .rounding import Rounding, record_of, rounding
 from .teachers import combine, teach
 
 #: Told what is being done, and how much of it.
@@ -82,8 +82,8 @@ def train(
         with atomic(out / "recipe.json") as temporary:
             temporary.write_text(recipe_to_json(recipe))
     file = run(task, recipe.settings, out, progress=progress)
-    if ranks.first and isinstance(recipe, QuantizationAware) and weights:
-        leave_record(record_of(recipe, weights, deck), out)
+    if ranks.first and isinstance(recipe, QuantizationAware) and isinstance(task, Rounding) and weights:
+        leave_record(record_of(recipe, weights, deck, task), out)
     if isinstance(recipe, Identities) and isinstance(task, Classification) and recipe.centres > 1 and ranks.count == 1:
         leave_cleaning(task, out / "kept.csv")
     return file

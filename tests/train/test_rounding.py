@@ -19,14 +19,15 @@ from pocketface.models import create_model, reparameterize
 from pocketface.models.checkpoint import load_weights, read_state, save_weights
 from pocketface.train.augment import Augmentation
 from pocketface.train.crops import Deck, pack_crops
-from pocketface.train.fake_quantize import fake_quantize, freeze_ranges
+from pocketface.train.fake_quantize import fake_quantize, ranges_of
+from pocketface.train.learned_range import LearnedRange
 from pocketface.train.recipes import PRESETS, change
 from pocketface.train.record import Record, leave_record, open_record
 from pocketface.train.rounding import images_of, rounding
 from pocketface.train.start import train
 
 NETWORK = "facelivtv2_xs"
-SMALL = {"batch": "2", "settings.workers": "0", "settings.save_every": "2", "settings.log_every": "1", "follow": "0.5"}
+SMALL = {"batch": "2", "settings.workers": "0", "settings.save_every": "2", "settings.log_every": "1"}
 
 
 class Tiny(nn.Module):
@@ -42,9 +43,14 @@ class Tiny(nn.Module):
         return self.line((y + y @ self.matrix).flatten(1))
 
 
-def affine(x):
-    """Eight bits with a zero point between the least and the greatest value, both of which reach to 0."""
-    low, high = min(0.0, float(x.min())), max(0.0, float(x.max()))
+def usual(x):
+    """What the mean picture reaches, 0 in between."""
+    x = x.flatten(1)
+    return float(x.amin(1).clamp(max=0).mean()), float(x.amax(1).clamp(min=0).mean())
+
+
+def affine(x, low, high):
+    """Eight bits with a zero point between two ends."""
     scale = (high - low) / 255
     zero = round(-128 - low / scale)
     return (torch.clamp(torch.round(x / scale) + zero, -128, 127) - zero) * scale
@@ -61,47 +67,90 @@ def tiny():
     return Tiny().eval()
 
 
+def by_formula(tiny, x, at):
+    """What the tiny network says with weights in 8 bits, and ``at(name, value)`` for each activation."""
+    conv, line = tiny.conv, tiny.line
+    kernel = symmetric(conv.weight, (1, 2, 3))
+    y = at("relu", torch.relu(nn.functional.conv2d(at("x", x), kernel, conv.bias))).flatten(2)
+    y = at("add", y + at("matmul", y @ symmetric(tiny.matrix, (0, 1))))
+    return at("linear", nn.functional.linear(y.flatten(1), symmetric(line.weight, 1), line.bias))
+
+
 def test_it_rounds_as_the_formula_says(tiny):
-    x = torch.rand(2, 3, 4, 4) * 2 - 1
+    x, ranges = torch.rand(2, 3, 4, 4) * 2 - 1, {}
     with torch.no_grad():
-        said = fake_quantize(tiny, x)(x)
-        kernel = symmetric(tiny.conv.weight, (1, 2, 3))
-        y = affine(torch.relu(nn.functional.conv2d(affine(x), kernel, tiny.conv.bias))).flatten(2)
-        y = affine(y + affine(y @ symmetric(tiny.matrix, (0, 1))))
-        wanted = affine(nn.functional.linear(y.flatten(1), symmetric(tiny.line.weight, 1), tiny.line.bias))
+        graph = fake_quantize(tiny, x)
+        by_formula(tiny, x, lambda name, value: (ranges.update({name: usual(value)}), value)[1])
+        assert ranges_of(graph) == {name: pytest.approx(ends, rel=1e-5) for name, ends in ranges.items()}
+        wanted = by_formula(tiny, x, lambda name, value: affine(value, *ranges[name]))
+        learning, said = graph(x), (graph.eval(), graph)[1](x)
         assert torch.allclose(said, wanted, atol=2 * float(wanted.max() - wanted.min()) / 255)
         assert (said - wanted).abs().median() < 1e-5
+        assert torch.allclose(learning, said, atol=1e-5)
         assert (said - tiny(x)).abs().max() > 1e-4  # and it is not what the float network says
 
 
-def test_the_network_learns_what_its_graph_learns(tiny):
+def test_the_network_learns_what_its_graph_learns_and_ranges_beside_it(tiny):
     x = torch.rand(2, 3, 4, 4)
     before = {name: value.clone() for name, value in tiny.state_dict().items()}
     graph = fake_quantize(tiny, x)
-    assert {name for name, _ in graph.named_parameters()} == before.keys()
+    parameters = {name for name, _ in graph.named_parameters()}
+    assert {name for name in parameters if not name.endswith(".ends")} == before.keys()
+    assert len(parameters) == len(before) + 5
+    ranges = ranges_of(graph)
     graph.train()
     optimizer = torch.optim.SGD(graph.parameters(), lr=0.1)
     graph(x).square().sum().backward()
     optimizer.step()
     assert all((tiny.state_dict()[name] != value).any() for name, value in before.items())
+    assert all(ends != ranges[name] for name, ends in ranges_of(graph).items())
 
 
-def test_frozen_ranges_stay_and_those_of_weights_follow(tiny):
+def test_ranges_of_weights_follow_them_and_those_of_activations_only_learn(tiny):
     x = torch.rand(2, 3, 4, 4)
     graph = fake_quantize(tiny, x)
+    kinds = {
+        name: getattr(module, "qscheme", None) for name, module in graph.named_modules() if hasattr(module, "scale")
+    }
+    weights = {name: graph.get_submodule(name) for name, kind in kinds.items() if kind == torch.per_channel_symmetric}
+    scales, ranges = {name: module.scale.clone() for name, module in weights.items()}, ranges_of(graph)
     with torch.no_grad():
-        graph(x)
-        freeze_ranges(graph)
         for layer in (tiny.conv, tiny.line):
             layer.weight.mul_(3)
-        scales = {
-            name: module.scale.clone() for name, module in graph.named_modules() if hasattr(module, "disable_observer")
-        }
         graph(10 * x)
-    for name, old in scales.items():
-        module = graph.get_submodule(name)
-        follows = module.qscheme == torch.per_channel_symmetric
-        assert torch.allclose(module.scale, 3 * old if follows else old)
+    assert len(scales) >= 2
+    assert all(torch.allclose(weights[name].scale, 3 * old) for name, old in scales.items())
+    assert ranges_of(graph) == ranges
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_range_learns_to_clip_as_a_search_would(sign):
+    torch.manual_seed(0)
+    x = sign * torch.randn(1, 4000).abs()
+    x[0, 0] = sign * 40.0
+    rounded = LearnedRange(1.0)
+    rounded.measuring = True
+    rounded(x)
+    rounded.measuring = False
+    optimizer = torch.optim.Adam(rounded.parameters(), lr=0.02)
+    for _ in range(300):
+        optimizer.zero_grad()
+        (rounded(x) - x).abs().sum().backward()  # of one outlier of 40, the square would be all
+        optimizer.step()
+    tried = [affine(x, *sorted((0.0, sign * far))) for far in np.linspace(1, 40, 200)]
+    best = min(float((one - x).abs().sum()) for one in tried)
+    assert float((rounded.eval()(x) - x).abs().sum()) < 1.05 * best
+    low, high = rounded.range().tolist()
+    assert (low == 0) == (sign == 1)
+    assert max(-low, high) < 20
+
+
+def test_what_is_zero_everywhere_stays_zero():
+    rounded, x = LearnedRange(1.0), torch.zeros(2, 3)
+    rounded.measuring = True
+    rounded(x)
+    rounded.measuring = False
+    assert torch.equal(rounded(x), x)
 
 
 @pytest.fixture(scope="module")
@@ -125,17 +174,20 @@ def weights(tmp_path_factory):
 
 
 def recipe(**changes):
-    return change(PRESETS["qat_xs"], SMALL | {name.replace("__", "."): value for name, value in changes.items()})
+    return change(
+        PRESETS["qat_xs"],
+        {"network": NETWORK} | SMALL | {name.replace("__", "."): value for name, value in changes.items()},
+    )
 
 
 def test_a_stopped_run_ends_as_one_that_was_not(crops, weights, tmp_path):
     whole, halves = tmp_path / "whole", tmp_path / "halves"
     file = train(recipe(settings__steps="4", settings__decay="0"), [crops], whole, weights=weights)
-    for steps in ("2", "4"):  # the second goes on where the first one ended; half of four is the first one's last step
-        parts = recipe(settings__steps=steps, settings__decay="0", follow="1" if steps == "2" else "0.5")
-        train(parts, [crops], halves, weights=weights)
+    for steps in ("2", "4"):  # the second goes on where the first one ended
+        train(recipe(settings__steps=steps, settings__decay="0"), [crops], halves, weights=weights)
     one, other = read_state(file), read_state(halves / "weights.safetensors")
     assert all(torch.equal(one[name], other[name]) for name in one)
+    assert open_record(whole).ranges == open_record(halves).ranges
     deployed = reparameterize(create_model(NETWORK, seed=0))
     assert any(not torch.equal(value, one[name]) for name, value in deployed.state_dict().items())
     load_weights(deployed, file)
@@ -155,6 +207,8 @@ def test_a_run_says_what_it_was_trained_on(crops, weights, tmp_path):
     assert len(record.digests) == 2
     assert set(record.digests) < every
     assert record.data == (store.fingerprint,)
+    assert len(record.ranges) > 100
+    assert all(low <= 0 <= high for low, high in record.ranges.values())
 
 
 def test_what_it_cannot_begin_from_is_told(crops, weights, tmp_path):
