@@ -46,10 +46,12 @@ class Machine:
     """Where the parts of an emulated machine lie.
 
     Attributes:
-        folder: the emulator in ``qemu``, Debian in ``system``, wheels in ``site``, a link to this package in ``ours``.
+        folder: the emulator in ``qemu``, Debian in ``system``, wheels in ``site``.
+        ours: a folder with a link to this package.
     """
 
     folder: Path
+    ours: Path
 
     def command(self, cpu: str, arguments: Sequence[str]) -> list[str]:
         """The command that runs the guest's Python with these arguments on an emulated processor."""
@@ -58,7 +60,7 @@ class Machine:
 
     def environment(self) -> dict[str, str]:
         """Its own packages and ours, and nothing of the host's Python."""
-        paths = os.pathsep.join(map(str, (self.folder / "site", self.folder / "ours")))
+        paths = os.pathsep.join(map(str, (self.folder / "site", self.ours)))
         return {"PYTHONPATH": paths, "PYTHONPYCACHEPREFIX": str(self.folder / "bytecode"), "OMP_NUM_THREADS": "1"}
 
     def run(self, cpu: str, arguments: Sequence[str]) -> str:
@@ -99,9 +101,18 @@ def prepare(progress: Callable[[str], None] = lambda step: None) -> Machine:
             unpack(_GUEST, "arm64", _SYSTEM, temporary / "system", Path(state) / "guest")
             progress("fetching the engines for arm64")
             _unzip(wheels, temporary / "site", Path(state) / "wheels")
-            (temporary / "ours").mkdir()
-            (temporary / "ours" / "pocketface").symlink_to(Path(__file__).resolve().parents[2])
-    return Machine(folder)
+    return Machine(folder, _linked(folder))
+
+
+def _linked(folder: Path) -> Path:
+    """A folder in the machine's with a link to this package: another checkout that shares the cache has its own."""
+    package = Path(__file__).resolve().parents[2]
+    ours = folder / "ours" / cache_key(package=str(package))[:16]
+    if not ours.is_dir():
+        with atomic(ours) as temporary:
+            temporary.mkdir()
+            (temporary / "pocketface").symlink_to(package)
+    return ours
 
 
 def pinned() -> list[str]:

@@ -159,7 +159,7 @@ def test_apt_is_told_to_leave_the_systems_state_alone(tmp_path):
 
 
 def test_an_emulator_is_told_where_everything_lies(tmp_path):
-    guest = Machine(tmp_path)
+    guest = Machine(tmp_path, tmp_path / "ours")
     words = guest.command("cortex-a76", ["-m", "x"])
     assert words[0] == str(tmp_path / "qemu/usr/bin/qemu-aarch64")
     assert words[1:5] == ["-L", str(tmp_path / "system"), "-cpu", "cortex-a76"]
@@ -172,11 +172,11 @@ def test_what_a_guest_says_last_is_told(tmp_path):
     emulator.parent.mkdir(parents=True)
     emulator.write_text("#!/bin/sh\necho first >&2\necho last >&2\nexit 4\n")
     emulator.chmod(0o755)
-    assert Machine(tmp_path).run("any", []) == "last"
+    assert Machine(tmp_path, tmp_path / "ours").run("any", []) == "last"
     emulator.write_text("#!/bin/sh\nexit 0\n")
-    assert Machine(tmp_path).run("any", []) == ""
+    assert Machine(tmp_path, tmp_path / "ours").run("any", []) == ""
     emulator.write_text("#!/bin/sh\nkill -SEGV $$\n")
-    assert Machine(tmp_path).run("any", []) == "ended with status -11"
+    assert Machine(tmp_path, tmp_path / "ours").run("any", []) == "ended with status -11"
 
 
 @pytest.mark.parametrize(
@@ -215,9 +215,12 @@ def test_a_machine_is_whole_or_not_there(tmp_path, monkeypatch):
     made = prepare()
     assert (made.folder / "system/packages").read_text().startswith("bookworm arm64 libc6 ")
     assert (made.folder / "site/a/__init__.py").is_file()
-    assert (made.folder / "ours/pocketface/evaluate/arm64/probe.py").is_file()
+    assert (made.ours / "pocketface/evaluate/arm64/probe.py").is_file()
     monkeypatch.setattr(machine, "fetch", lambda words, folder: pytest.fail("fetched again"))
     assert prepare() == made
+    monkeypatch.setattr(machine, "__file__", str(tmp_path / "other" / "evaluate" / "arm64" / "machine.py"))
+    other = prepare()
+    assert (other.folder, (other.ours / "pocketface").readlink()) == (made.folder, tmp_path / "other")
 
 
 def test_without_a_mirror_one_line_says_so_and_the_rest_goes_on(whole, tmp_path, monkeypatch):
