@@ -46,7 +46,8 @@ def fake_quantize(deployed: nn.Module, images: Tensor, pace: float = 1.0) -> fx.
     prepared: fx.GraphModule = pt2e.quantize_pt2e.prepare_qat_pt2e(graph, _quantizer(pt2e))
     pt2e.allow_exported_model_train_eval(prepared)  # without it, train() and eval() raise
     for node in _roundings(prepared):
-        setattr(prepared, str(node.target), LearnedRange(pace))
+        pixels = node.all_input_nodes[0].op == "placeholder"  # 256 levels fit into 256 steps
+        setattr(prepared, str(node.target), LearnedRange(0.0 if pixels else pace))
     _measure(prepared, images)
     return prepared.requires_grad_(True)
 

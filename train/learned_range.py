@@ -19,18 +19,17 @@ class LearnedRange(nn.Module):
     """Rounds a whole tensor as a signed number of 8 bits with one scale and one zero point.
 
     Args:
-        pace: how many times faster than another parameter an end moves, as a share of itself.
+        pace: how many times faster than another parameter an end moves, as a share of itself; 0 for a range that
+            does not learn and clips nothing of what was measured.
     """
 
     measured: Tensor
-    seen: Tensor
 
     def __init__(self, pace: float) -> None:
         super().__init__()
         self.pace, self.measuring = pace, False
         self.ends = nn.Parameter(torch.zeros(2))
         self.register_buffer("measured", torch.zeros(2))
-        self.register_buffer("seen", torch.zeros(()))
 
     def range(self) -> Tensor:
         """(2,) the least and the greatest value that can be told from their neighbours; 0 is in between."""
@@ -51,6 +50,5 @@ class LearnedRange(nn.Module):
 
     def _measure(self, x: Tensor) -> None:
         """The mean of what pictures (B, N) reach: learning is to begin at what is usual, not at the one outlier."""
-        reached = torch.stack([x.amin(1).clamp(max=0), x.amax(1).clamp(min=0)]).sum(1)
-        self.measured.mul_(self.seen).add_(reached).div_(self.seen + len(x))
-        self.seen.add_(len(x))
+        low, high = x.amin(1).clamp(max=0), x.amax(1).clamp(min=0)
+        self.measured.copy_(torch.stack([low.mean(), high.mean()] if self.pace else [low.amin(), high.amax()]))
