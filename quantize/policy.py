@@ -103,13 +103,13 @@ def chosen_layers(recipe: Recipe, artifact: Artifact, layers: Sequence[Layer]) -
     and the division by the length need the digits.
     """
     unable = UNABLE.get((artifact.format, recipe.scheme), frozenset())
-    loose = hanging_on(LOOSE.get((artifact.format, recipe.scheme), frozenset()), layers)
     whole = recipe.io == "int8" or in_half(recipe, artifact)
-    ends = {BEHIND} if whole else {BEFORE, BEHIND}
+    left = {BEHIND} if whole else {BEFORE, BEHIND}
+    left |= hanging_on(LOOSE.get((artifact.format, recipe.scheme), frozenset()), layers)
     return [
         layer
         for layer in layers
-        if layer.name not in ends | loose and layer.kind not in unable and not recipe.keeps(layer.name)
+        if layer.name not in left and layer.kind not in unable and not recipe.keeps(layer.name)
     ]
 
 
