@@ -41,9 +41,14 @@ UNABLE: dict[tuple[str, str], frozenset[str]] = {
         {"BATCH_MATMUL"}
     ),  # the kernel takes 8 bits on the right only, ours are on the left
 }
-#: (format, scheme) -> kinds of operations that engines compute in float, over many values and with digits of their own.
-#: Rounded to 8 bits once more, a last digit might become a step, so the layers behind them stay in float.
-LOOSE: dict[tuple[str, str], frozenset[str]] = {("onnx", "static"): frozenset({"Softmax"})}
+#: (format, scheme) -> kinds of operations that engines compute over many values, each with last digits of its own.
+#: Rounded to 8 bits, a last digit might become a step, so the layers behind them stay in float.
+LOOSE: dict[tuple[str, str], frozenset[str]] = {
+    ("onnx", "static"): frozenset({"Softmax"}),
+    ("tflite", "static"): frozenset({"SOFTMAX"}),
+}
+#: Formats that compute operations without weights in 8 bits too: a layer with a loose one stays in float itself.
+_ALL_IN_8_BITS = frozenset({"tflite"})
 
 
 def check_source(artifact: Artifact) -> None:
@@ -105,7 +110,8 @@ def chosen_layers(recipe: Recipe, artifact: Artifact, layers: Sequence[Layer]) -
     unable = UNABLE.get((artifact.format, recipe.scheme), frozenset())
     whole = recipe.io == "int8" or in_half(recipe, artifact)
     left = {BEHIND} if whole else {BEFORE, BEHIND}
-    left |= hanging_on(LOOSE.get((artifact.format, recipe.scheme), frozenset()), layers)
+    loose = LOOSE.get((artifact.format, recipe.scheme), frozenset())
+    left |= hanging_on(loose, layers, with_theirs=artifact.format in _ALL_IN_8_BITS)
     return [
         layer
         for layer in layers
@@ -113,14 +119,20 @@ def chosen_layers(recipe: Recipe, artifact: Artifact, layers: Sequence[Layer]) -
     ]
 
 
-def hanging_on(kinds: frozenset[str], layers: Sequence[Layer]) -> set[str]:
-    """The layers whose weights are applied to what operations of these kinds gave."""
+def hanging_on(kinds: frozenset[str], layers: Sequence[Layer], *, with_theirs: bool) -> set[str]:
+    """The layers whose weights are applied to what operations of these kinds gave.
+
+    Args:
+        kinds: of operations without weights.
+        layers: of a file, in its order.
+        with_theirs: whether the layers that such operations belong to count as well.
+    """
     tainted, found = set[str](), set[str]()
     for layer in layers:
         for operation in layer.operations:
             if operation.kind in kinds or tainted & set(operation.takes):
                 tainted |= set(operation.gives)
-                found |= {layer.name} if operation.weight and operation.kind not in kinds else set()
+                found |= {layer.name} if operation.weight or with_theirs else set()
     return found
 
 

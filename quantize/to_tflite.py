@@ -18,8 +18,8 @@ from .layers import Operation
 from .ranges import Extremes, Range, observe
 from .recipe import Recipe
 
-#: Operations with weights, by the number that the schema gives them.
-_WEIGHTED = {3: "CONV_2D", 4: "DEPTHWISE_CONV_2D", 9: "FULLY_CONNECTED", 126: "BATCH_MATMUL", 67: "TRANSPOSE_CONV"}
+#: Operations that may have weights.
+_WEIGHTED = frozenset({"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "BATCH_MATMUL", "TRANSPOSE_CONV"})
 #: Elements from which on a stored tensor counts as weights: a product with a shape or a single number is none.
 _FEWEST = 16
 
@@ -32,21 +32,30 @@ def operations(path: Path) -> list[Operation]:
     """
     model = _schema(path)
     graph = model.subgraphs[0]
-    codes = [max(code.builtinCode, code.deprecatedBuiltinCode) for code in model.operatorCodes]
-    return [_operation(model, graph, op, codes[op.opcodeIndex]) for op in graph.operators]
+    kinds = _kinds(model)
+    return [_operation(model, graph, op, kinds[op.opcodeIndex]) for op in graph.operators]
 
 
-def _operation(model: Any, graph: Any, operator: Any, code: int) -> Operation:
+def _kinds(model: Any) -> list[str]:
+    """The schema's names of a file's kinds of operations, as its operations count them."""
+    from ai_edge_litert.schema_py_generated import BuiltinOperator
+
+    names = {number: name for name, number in vars(BuiltinOperator).items() if isinstance(number, int)}
+    numbers = [max(code.builtinCode, code.deprecatedBuiltinCode) for code in model.operatorCodes]
+    return [names.get(number, str(number)) for number in numbers]
+
+
+def _operation(model: Any, graph: Any, operator: Any, kind: str) -> Operation:
     name = graph.tensors[operator.outputs[0]].name.decode()
     takes, gives = (tuple(graph.tensors[i].name.decode() for i in ids if i >= 0) for ids in _ends(operator))
-    if code not in _WEIGHTED:
-        return Operation(name, str(code), takes=takes, gives=gives)
+    if kind not in _WEIGHTED:
+        return Operation(name, kind, takes=takes, gives=gives)
     for index in operator.inputs[:2]:
         tensor = graph.tensors[index]
         elements = int(np.prod(tensor.shape)) if tensor.shape is not None else 0
         if model.buffers[tensor.buffer].data is not None and elements >= _FEWEST:
-            return Operation(name, _WEIGHTED[code], scope_of(tensor.name.decode()), elements, takes, gives)
-    return Operation(name, _WEIGHTED[code], takes=takes, gives=gives)
+            return Operation(name, kind, scope_of(tensor.name.decode()), elements, takes, gives)
+    return Operation(name, kind, takes=takes, gives=gives)
 
 
 def _ends(operator: Any) -> tuple[list[int], list[int]]:

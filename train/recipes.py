@@ -27,6 +27,7 @@ class Distill(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
         relational: weight of the relational loss beside the cosine.
         similarity: weight of the similarity to a bank of other crops beside it.
         bank: number of crops in the bank.
+        blends: number of faces beside the data's that are blended of two, see ``train.blends``.
         augmentation: of the student's crops.
         summary: a line for a listing.
     """
@@ -37,6 +38,7 @@ class Distill(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     relational: Weight = 1.0
     similarity: Weight = 0.0
     bank: Annotated[int, msgspec.Meta(ge=1)] = 4096
+    blends: Annotated[int, msgspec.Meta(ge=0)] = 0
     augmentation: Augmentation = Augmentation()
     summary: str = ""
 

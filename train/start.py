@@ -12,12 +12,14 @@ from numpy.typing import NDArray
 
 from ..artifact import atomic
 from ..errors import InvalidData
+from ..evaluate.data import ImageSet
 from ..evaluate.data.opening import open_images
 from ..evaluate.known import adopt
 from ..models import create_model, model_spec
 from ..models.checkpoint import load_weights
 from ..runtime.detector import Detector
 from ..runtime.embedder import Embedder
+from .blends import blends
 from .classify import Classification
 from .crops import CropStore, Deck, pack_crops
 from .detect.recipe import Detect
@@ -30,7 +32,7 @@ from .judging import judging
 from .loop import Progress, Task, run
 from .ranks import Ranks
 from .rec import holds_records, open_rec
-from .recipes import OfCrops, QuantizationAware, Recipe, Recognizability, recipe_to_json
+from .recipes import Distill, OfCrops, QuantizationAware, Recipe, Recognizability, recipe_to_json
 from .record import leave_record
 from .rounding import Rounding, record_of, rounding
 from .teachers import combine, teach
@@ -75,6 +77,8 @@ def train(
     out.mkdir(parents=True, exist_ok=True)
     store = store or out / "crops"
     stores = [_store(path, store, work) for path in data]
+    if isinstance(recipe, Distill) and recipe.blends:
+        stores = [*stores, *(_packed(images, store, work) for images in blends(stores, recipe.blends))]
     ranks = Ranks.from_environment()
     deck = Deck(stores, recipe.batch, recipe.settings.seed, ranks.index, ranks.count)
     task = _task(recipe, deck, ranks, teachers, weights, store, work)
@@ -97,8 +101,12 @@ def _only(data: Sequence[Path]) -> Path:
 
 def _store(path: Path, folder: Path, work: Work) -> CropStore:
     images = open_rec(path) if holds_records(path) else open_images(path, aligned=True)
+    return _packed(images, folder, work, path.stem)
+
+
+def _packed(images: ImageSet, folder: Path, work: Work, name: str | None = None) -> CropStore:
     return pack_crops(
-        images, folder / path.stem, progress=lambda done, total: work(f"decoding {path.name}", done, total)
+        images, folder / (name or images.name), progress=lambda done, total: work(f"decoding {images.name}", done, total)
     )
 
 

@@ -73,8 +73,8 @@ def test_a_detector_s_heads_stay_in_float_only_where_activations_do_not(exports)
     assert not effective(parse_recipe("weight_only_wi8_afp32"), artifact).keeps("heads.0.tasks")
 
 
-def test_layers_whose_weights_hang_on_a_softmax_are_found():
-    """Engines' last digits differ there, and rounded to 8 bits once more they would become steps."""
+def test_layers_that_hang_on_a_softmax_are_found():
+    """Engines' last digits differ there, and rounded to 8 bits they would become steps."""
 
     def op(kind, takes, gives, weight=""):
         return Operation(gives, kind, weight, 9 if weight else 0, (takes,), (gives,))
@@ -83,5 +83,7 @@ def test_layers_whose_weights_hang_on_a_softmax_are_found():
     ops += [op("Mul", "c", "d"), op("Gemm", "d", "e", "hidden.weight"), op("Gelu", "e", "f")]
     ops += [op("Gemm", "f", "g", "index.weight"), op("Gemm", "a", "h", "head.weight")]
     layers = group(ops, "not one of ours")
-    assert hanging_on(frozenset({"Softmax"}), layers) == {"hidden.weight", "index.weight"}
-    assert hanging_on(frozenset(), layers) == set()
+    behind = {"hidden.weight", "index.weight"}
+    assert hanging_on(frozenset({"Softmax"}), layers, with_theirs=False) == behind
+    assert hanging_on(frozenset({"Softmax"}), layers, with_theirs=True) == {"score.weight", *behind}
+    assert hanging_on(frozenset(), layers, with_theirs=True) == set()
