@@ -1,7 +1,7 @@
 """Faces of nobody: two crops blended into one, which the teachers judge as well.
 
 A student that sees the same crops round after round learns them by heart. Blends are as many new faces as one has time
-to show to the teachers. Source: patient and consistent teachers, arXiv 2106.05237, which show both sides mixed pictures.
+to show to the teachers. Source: arXiv 2106.05237, where teacher and student see the same mixed pictures.
 """
 
 from __future__ import annotations
@@ -50,7 +50,8 @@ def blend(first: NDArray[np.uint8], second: NDArray[np.uint8], rng: np.random.Ge
     eyes and the other's chin, or wider than the picture, which lays one over the other.
 
     Args:
-        first, second: ``(112, 112, 3) uint8`` RGB, aligned.
+        first: ``(112, 112, 3) uint8`` RGB, aligned.
+        second: another such.
         rng: of all randomness.
 
     Returns:

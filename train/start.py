@@ -78,7 +78,7 @@ def train(
     store = store or out / "crops"
     stores = [_store(path, store, work) for path in data]
     if isinstance(recipe, Distill) and recipe.blends:
-        stores = [*stores, *(_packed(images, store, work) for images in blends(stores, recipe.blends))]
+        stores = [*stores, *(_packed(images, store / images.name, work) for images in blends(stores, recipe.blends))]
     ranks = Ranks.from_environment()
     deck = Deck(stores, recipe.batch, recipe.settings.seed, ranks.index, ranks.count)
     task = _task(recipe, deck, ranks, teachers, weights, store, work)
@@ -101,13 +101,11 @@ def _only(data: Sequence[Path]) -> Path:
 
 def _store(path: Path, folder: Path, work: Work) -> CropStore:
     images = open_rec(path) if holds_records(path) else open_images(path, aligned=True)
-    return _packed(images, folder, work, path.stem)
+    return _packed(images, folder / path.stem, work)
 
 
-def _packed(images: ImageSet, folder: Path, work: Work, name: str | None = None) -> CropStore:
-    return pack_crops(
-        images, folder / (name or images.name), progress=lambda done, total: work(f"decoding {images.name}", done, total)
-    )
+def _packed(images: ImageSet, folder: Path, work: Work) -> CropStore:
+    return pack_crops(images, folder, progress=lambda done, total: work(f"decoding {images.name}", done, total))
 
 
 def _task(
