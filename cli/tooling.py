@@ -74,25 +74,39 @@ def info(model: Path, privacy: bool, as_json: bool) -> None:
 @click.argument("name")
 @weights
 @seed
+@click.option("--average", type=FILE, multiple=True, help="Take the mean with these weights. Repeatable.")
 @click.option("--out", type=FILE, required=True, help="The .safetensors file to write.")
 @click.option("--deployed", is_flag=True, help="Fold branches and norms first.")
 @click.option("--half", is_flag=True, help="Store kernels and matrices in float16: half the size.")
 @as_json
 def build(
-    name: str, weights: Path | None, seed: int | None, out: Path, deployed: bool, half: bool, as_json: bool
+    name: str,
+    weights: Path | None,
+    seed: int | None,
+    average: Sequence[Path],
+    out: Path,
+    deployed: bool,
+    half: bool,
+    as_json: bool,
 ) -> None:
-    """Build a network and save its weights, in training form or folded."""
+    """Build a network and save its weights, in training form or folded.
+
+    The mean of trainings that began from the same weights, with other seeds, is often better than each: name one with
+    --weights and the others with --average.
+    """
     from ..export import build_model
-    from ..models import parameters, reparameterize, save_weights
+    from ..models import average_weights, create_model, parameters, reparameterize, save_weights
     from ..report import Column
 
     built = build_model(name, weights, seed=seed)
+    average_weights(built.network, [create_model(name, weights=file) for file in average])
     network = reparameterize(built.network) if deployed else built.network
     save_weights(network, out, half=half)
     counts = {"tensors": len(network.state_dict()), "parameters": parameters(network)}
     columns = [Column(key="file", name="file"), Column(key="weights", name="weights from")]
     columns += [Column(key=key, name=key, kind="number") for key in counts]
-    show(f"Built {name}", columns, [{"file": str(out), "weights": built.weights, **counts}], as_json)
+    weights_from = ", ".join([built.weights, *(file.name for file in average)])
+    show(f"Built {name}", columns, [{"file": str(out), "weights": weights_from, **counts}], as_json)
 
 
 @click.command()

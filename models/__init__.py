@@ -10,7 +10,7 @@ except ModuleNotFoundError as e:
     raise MissingExtra("torch", "export", "build networks") from e
 
 from . import facelivt, facelivtv2, mobilefacenet, mos, recognizability  # noqa: F401  (importing a family registers its networks)
-from .checkpoint import save_weights
+from .checkpoint import average_weights, save_weights
 from .count import macs, parameters
 from .layout import channels_last
 from .registry import ModelSpec, create_model, list_models, model_spec, register_model
@@ -18,6 +18,7 @@ from .reparam import reparameterize
 
 __all__ = [
     "ModelSpec",
+    "average_weights",
     "channels_last",
     "create_model",
     "list_models",

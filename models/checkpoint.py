@@ -8,7 +8,7 @@ for every person of the training set, and a model that leaves with them gives th
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +81,21 @@ def load_weights(model: nn.Module, path: Path) -> None:
         told = "; ".join(f"{len(v)} {what}: {', '.join(v[:3])}" for what, v in faults.items() if v)
         raise InvalidModel(f"{path}: not a checkpoint of this {type(model).__name__}: {told}")
     model.load_state_dict(state)
+
+
+def average_weights(network: nn.Module, others: Sequence[nn.Module]) -> None:
+    """Make a network's weights the mean of its own and those of others that are built like it.
+
+    Runs that began from the same weights end around the same minimum, each off it in a direction of its own, and their
+    mean lies nearer than any of them. Source: model soups, arXiv 2203.05482.
+    """
+    states = [each.state_dict() for each in (network, *others)]
+    mean = {
+        key: torch.stack([state[key] for state in states]).mean(0)
+        for key, tensor in states[0].items()
+        if tensor.is_floating_point()
+    }
+    network.load_state_dict({**states[0], **mean})
 
 
 def save_weights(network: nn.Module, path: Path, *, half: bool = False) -> None:

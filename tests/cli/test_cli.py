@@ -97,6 +97,8 @@ def test_build_writes_weights_that_load_again(tmp_path):
     row = json.loads(run("build", "mos_xs", "--seed", "3", "--out", file, "--json").stdout)[0]
     assert row["weights"] == "seeded:3"
     create_model("mos_xs", weights=file)
+    twice = ("--weights", file, "--average", file, "--out", tmp_path / "m.safetensors", "--json")
+    assert json.loads(run("build", "mos_xs", *twice).stdout)[0]["weights"] == "w.safetensors, w.safetensors"
     folded = json.loads(run("build", "mos_xs", "--deployed", "--out", tmp_path / "d.safetensors", "--json").stdout)[0]
     assert folded["tensors"] < row["tensors"]
 

@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from pocketface.errors import InvalidModel
-from pocketface.models import create_model, save_weights
+from pocketface.models import average_weights, create_model, save_weights
 from pocketface.models.checkpoint import read_state
 
 NAME = "facelivtv2_xs"
@@ -53,6 +53,18 @@ def test_half_precision_files_load(state: State, tmp_path: Path) -> None:
     model = create_model(NAME, weights=_save(halves, tmp_path / "w.safetensors"))
     key = "head.classifier.l.weight"
     assert torch.equal(model.state_dict()[key], halves[key].float())
+
+
+def test_an_average_is_the_mean_of_all_and_counters_stay() -> None:
+    networks = [create_model(NAME, seed=seed) for seed in (1, 2, 3)]
+    before = [{key: value.clone() for key, value in network.state_dict().items()} for network in networks]
+    average_weights(networks[0], networks[1:])
+    for key, value in networks[0].state_dict().items():
+        if value.is_floating_point():
+            torch.testing.assert_close(value, sum(state[key].double() for state in before).float() / 3)
+        else:
+            assert torch.equal(value, before[0][key])
+    assert all(torch.equal(v, before[1][k]) for k, v in networks[1].state_dict().items())
 
 
 def test_faults_are_named_and_counted(state: State, tmp_path: Path) -> None:
