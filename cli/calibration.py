@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from .output import FILE, PATH
+from .output import FILE
+from .source import Source, picture_options
 
 if TYPE_CHECKING:
     from ..artifact import Artifact
@@ -17,9 +19,7 @@ if TYPE_CHECKING:
     from ..runtime.detector import Detector
 
 _OPTIONS = (
-    click.option("--detector", type=PATH, help="Exported detector, for pictures of faces that are not aligned."),
-    click.option("--aligned", is_flag=True, help="The pictures are square crops on the ArcFace template."),
-    click.option("--identities", type=FILE, help="JSON: picture -> identity, for --calibration."),
+    picture_options,
     click.option(
         "--count", type=click.IntRange(32), default=128, show_default=True, help="Pictures to calibrate on, at most."
     ),
@@ -28,7 +28,7 @@ _OPTIONS = (
 
 
 def calibration_options(command: Callable[..., None]) -> Callable[..., None]:
-    """The options of every command that calibrates: see :func:`pictures_of` and :func:`finder_of`."""
+    """The options of every command that calibrates: see :func:`pictures_of`."""
     for option in reversed(_OPTIONS):
         command = option(command)
     return command
@@ -37,12 +37,10 @@ def calibration_options(command: Callable[..., None]) -> Callable[..., None]:
 def pictures_of(
     path: Path,
     artifact: Artifact,
+    source: Source,
     finder: Detector | None,
     progress: Callable[[str], None],
-    *,
-    aligned: bool,
     count: int,
-    identities: Path | None = None,
 ) -> Pictures:
     """Pictures as a file's network takes them, with progress."""
     from ..quantize.pictures import open_pictures
@@ -50,15 +48,13 @@ def pictures_of(
     def told(done: int, total: int) -> None:
         progress(f"{path.name}: {done} of {total} pictures")
 
-    options: dict[str, Any] = {"detector": finder, "aligned": aligned, "identities": identities, "count": count}
-    return open_pictures(path, artifact, progress=told, **options)
+    options: dict[str, Any] = {"detector": finder, "aligned": source.aligned, "identities": source.identities}
+    return open_pictures(path, artifact, count=count, progress=told, **options)
 
 
-def finder_of(detector: Path | None) -> Detector | None:
-    """The detector that finds faces in pictures that are not aligned, if one was named."""
-    from ..runtime.detector import Detector
-
-    return Detector(detector, threads=1) if detector else None
+def judging(source: Source) -> Source:
+    """The same for ``--judge``, but for ``--identities``, which names the people of ``--calibration`` alone."""
+    return replace(source, identities=None)
 
 
 def read_gate(text: str | None, figures: Sequence[str]) -> tuple[Condition, ...]:

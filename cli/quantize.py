@@ -8,16 +8,19 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .calibration import calibration_options, finder_of, pictures_of, read_gate
+from .calibration import calibration_options, judging, pictures_of, read_gate
 from .output import PATH, as_json, backend, command_line, console, print_json, show
 
 if TYPE_CHECKING:
     from ..artifact import Artifact
     from ..evaluate.gate import Condition
+    from ..quantize.decisions import Decisions
     from ..quantize.job import Job
     from ..quantize.pipeline import Quantized
     from ..quantize.recipe import Recipe
     from ..quantize.sensitivity import Cost
+    from ..runtime.detector import Detector
+    from .source import Source
 
 
 @click.command()
@@ -51,7 +54,9 @@ def quantize(
 
     A file gets its name only after it met its gate. What it was made from, the pictures that gave its activations their
     ranges and the layers that stayed in float are recorded in its contract. A picture or a person that is in both
-    --calibration and --judge is an error. --report also quantizes each layer alone, to see what it costs, for minutes.
+    --calibration and --judge is an error. --identities names the people of --calibration; those of --judge are known by
+    their folders, or by an identities.json beside the pictures. --report also quantizes each layer alone, to see what
+    it costs, for minutes.
     """
     from ..artifact import load_artifact, scratch_folder
     from ..evaluate.plots import require_matplotlib
@@ -85,13 +90,12 @@ def _job(
     io: str | None,
     calibration: Path | None,
     judge: Path | None,
-    detector: Path | None,
-    identities: Path | None,
+    source: Source,
+    count: int,
     equalizing: bool,
     trained: Path | None,
     weights: Path | None,
     backend: str | None,
-    **drawn: Any,
 ) -> tuple[Job, list[str]]:
     """What is to be done, and a sentence for whatever its user should know."""
     from ..quantize.equalized import equalized_source
@@ -105,20 +109,20 @@ def _job(
         raise click.UsageError("--equalize is for static recipes, which have a --calibration to see the ranges on")
     if trained and (equalizing or not how.static):
         raise click.UsageError("--trained is for static recipes, and was equalised in training if at all")
-    finder = finder_of(detector)
-    deciding = _deciding(judge, conditions, finder, backend, drawn["aligned"])
+    finder, others = source.finder(threads=1), judging(source)
+    deciding = _deciding(judge, conditions, others, finder, backend)
     measured = calibration if how.static or in_half(how, parent) else None
-    ranges = pictures_of(measured, parent, finder, progress, identities=identities, **drawn) if measured else None
-    judges = pictures_of(judge, parent, finder, progress, **drawn) if judge else bundled_pictures(parent)
-    source = learnt = None
+    ranges = pictures_of(measured, parent, source, finder, progress, count) if measured else None
+    judges = pictures_of(judge, parent, others, finder, progress, count) if judge else bundled_pictures(parent)
+    equalized = learnt = None
     if trained:
         progress(f"exporting what {trained.name} learnt")
         learnt = trained_source(parent, trained, folder, weights)
     if equalizing and ranges:
         require_apart(ranges, judges)
         progress(f"equalising {parent.path.name}")
-        source = equalized_source(parent, ranges, folder, weights)
-    options: dict[str, Any] = {"backend": backend, "decisions": deciding, "source": source, "trained": learnt}
+        equalized = equalized_source(parent, ranges, folder, weights)
+    options: dict[str, Any] = {"backend": backend, "decisions": deciding, "source": equalized, "trained": learnt}
     job = Job(parent, how, ranges, judges, progress=progress, **options)
     return job, [*(problem for each in (ranges, judges) if each for problem in each.problems), *job.forecast]
 
@@ -135,16 +139,15 @@ def _recipe(name: str, keep: Sequence[str], io: str | None, parent: Artifact) ->
 
 
 def _deciding(
-    judge: Path | None, conditions: Sequence[Condition], finder: Any, backend: str | None, aligned: bool
-) -> Any:
+    judge: Path | None, conditions: Sequence[Condition], source: Source, finder: Detector | None, backend: str | None
+) -> Decisions | None:
     """The whole set that judges, where the gate speaks of decisions."""
     from ..evaluate.cache import Cache
-    from ..evaluate.data import open_data
     from ..quantize.decisions import DECISIONS, Decisions
 
     if judge is None or not any(condition.figure in DECISIONS for condition in conditions):
         return None
-    return Decisions(open_data(judge, aligned=aligned), finder, Cache(), backend)
+    return Decisions(source.open(judge), finder, Cache(), backend)
 
 
 def _gate(text: str | None, parent: Artifact, rescuing: bool) -> tuple[Condition, ...]:

@@ -1,8 +1,8 @@
-"""Options of every command that embeds a data set, as one record: where its pictures are, and how they become crops."""
+"""Options of every command that is given pictures of people, as one record: where they are, how they become crops."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from functools import wraps
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .output import PATH
+from .output import FILE, PATH
 
 if TYPE_CHECKING:
     from ..evaluate.cache import Cache
@@ -20,11 +20,14 @@ if TYPE_CHECKING:
     from ..runtime.detector import Detector
 
 no_cache = click.option("--no-cache", is_flag=True, help="Compute everything anew and keep nothing.")
-_OPTIONS = (
-    click.option("--images", type=PATH, help="Folder or tar with the pictures of a list. Default: the list's folder."),
-    click.option("--identities", type=PATH, help="JSON file: name of a picture -> who it is."),
+_PICTURES = (
+    click.option("--identities", type=FILE, help="JSON file: name of a picture -> who it is."),
     click.option("--aligned", is_flag=True, help="The pictures are square crops on the ArcFace template."),
     click.option("--detector", type=PATH, help="Exported detector, for pictures that are not aligned."),
+)
+_DATA = (
+    click.option("--images", type=PATH, help="Folder or tar with the pictures of a list. Default: the list's folder."),
+    *_PICTURES,
     click.option("--strict", is_flag=True, help="Stop at a fault of the data instead of listing it."),
     no_cache,
 )
@@ -32,14 +35,14 @@ _OPTIONS = (
 
 @dataclass(frozen=True)
 class Source:
-    """What was given of :data:`_OPTIONS`."""
+    """What was given of these options; of one that a command does not have, its default."""
 
-    images: Path | None
-    identities: Path | None
-    aligned: bool
-    detector: Path | None
-    strict: bool
-    no_cache: bool
+    identities: Path | None = None
+    aligned: bool = False
+    detector: Path | None = None
+    images: Path | None = None
+    strict: bool = False
+    no_cache: bool = False
 
     def open(self, path: Path, **labels: Any) -> Data:
         """A list of pairs or a set of pictures; ``labels`` are further arguments of ``open_data``."""
@@ -62,14 +65,22 @@ class Source:
 
 
 def data_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the options, and their values as its parameter ``source``."""
+    """Give a command that embeds one data set the options, and their values as its parameter ``source``."""
+    return _with_source(command, _DATA)
 
+
+def picture_options(command: Callable[..., None]) -> Callable[..., None]:
+    """The same for a command that takes several sets: only what can be said of all of them."""
+    return _with_source(command, _PICTURES)
+
+
+def _with_source(command: Callable[..., None], options: Sequence[Callable[..., Any]]) -> Callable[..., None]:
     @wraps(command)
     def with_source(**given: Any) -> None:
-        source = Source(**{field.name: given.pop(field.name) for field in fields(Source)})
-        command(source=source, **given)
+        told = {field.name: given.pop(field.name) for field in fields(Source) if field.name in given}
+        command(source=Source(**told), **given)
 
-    for option in reversed(_OPTIONS):
+    for option in reversed(options):
         with_source = option(with_source)
     return with_source
 

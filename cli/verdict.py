@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .calibration import calibration_options, finder_of, pictures_of, read_gate
+from .calibration import calibration_options, judging, pictures_of, read_gate
 from .evaluate_output import finish
 from .output import PATH, as_json, backend, console
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from ..quantize.detections import Detections
     from ..quantize.verdict import Trial
     from ..runtime.detector import Detector
+    from .source import Source
 
 
 @click.command()
@@ -52,7 +53,7 @@ def verdict(
 
     FILES are its exports, of one format or several; the first of a format is what the others of that format are held
     to. --judge is what `evaluate verification` takes, for a recogniser, or `evaluate detection`, for a detector; it
-    may share no picture and no person with --calibration.
+    may share no picture and no person with --calibration, whose people --identities names if their folders do not.
 
     A recogniser's file is taken if its embeddings turn by little (cosine >= 0.985, first percentile >= 0.95; float16
     >= 0.9995), TAR falls by at most one point, at most 0.5 % of all pairs are decided otherwise, and it is smaller and
@@ -85,11 +86,9 @@ def _trial(
     progress: Any,
     *,
     calibration: Path,
-    detector: Path | None,
+    source: Source,
     pictures: int | None,
     backend: str | None,
-    aligned: bool,
-    identities: Path | None,
     count: int,
     **others: Any,
 ) -> tuple[list[Artifact], Trial]:
@@ -105,11 +104,10 @@ def _trial(
         check_source(artifact)
     conditions = read_gate(gate, WEIGHED[artifacts[0].contract.task_name]) or None
     chosen = [open_recipe(name) for name in recipes]
-    finder = finder_of(detector)
+    finder = source.finder(threads=1)
     progress(f"reading {judge.name}")
-    evidence = _evidence(judge, artifacts[0], finder, pictures, aligned, backend)
-    options: dict[str, Any] = {"aligned": aligned, "count": count, "identities": identities}
-    ranges = pictures_of(calibration, artifacts[0], finder, progress, **options)
+    evidence = _evidence(judge, artifacts[0], judging(source), finder, pictures, backend)
+    ranges = pictures_of(calibration, artifacts[0], source, finder, progress, count)
     return artifacts, Trial(
         chosen, ranges, evidence, folder, gate=conditions, backend=backend, progress=progress, **others
     )
@@ -130,20 +128,19 @@ def _require_one_network(artifacts: Sequence[Artifact]) -> None:
 def _evidence(
     judge: Path,
     artifact: Artifact,
+    source: Source,
     finder: Detector | None,
     pictures: int | None,
-    aligned: bool,
     backend: str | None,
 ) -> Decisions | Detections:
     from ..evaluate.cache import Cache
-    from ..evaluate.data import open_data
     from ..evaluate.detection import open_detection_set
     from ..quantize.decisions import Decisions, some_people
     from ..quantize.detections import Detections
 
     if artifact.contract.task_name == "detection":
         return Detections(open_detection_set(judge), Cache(), backend)
-    data = open_data(judge, aligned=aligned)
+    data = source.open(judge)
     return Decisions(some_people(data, pictures) if pictures else data, finder, Cache(), backend)
 
 

@@ -117,6 +117,19 @@ def test_what_calibrated_may_not_judge(parent, mirrored, tmp_path):
     assert "share 40 pictures" in done.stderr
 
 
+def test_people_of_the_calibration_are_named_and_those_that_judge_are_known_by_their_folders(
+    parent, mirrored, tmp_path
+):
+    for i, portrait in enumerate(bundled_portraits()[:32]):
+        (tmp_path / "judge" / f"p{i}").mkdir(parents=True)
+        Image.fromarray(align_face(portrait.image, portrait.landmarks)).save(tmp_path / "judge" / f"p{i}" / "a.png")
+    (tmp_path / "who.json").write_text(json.dumps({"0.png": "p0", "1.png": "p99"}))
+    options = ("--recipe", "static_wi8_ai8", "--calibration", mirrored, "--judge", tmp_path / "judge", "--aligned")
+    done = run("quantize", parent, *options, "--identities", tmp_path / "who.json", "--out", tmp_path)
+    assert done.exit_code == 1
+    assert "share 1 people: p0" in done.stderr
+
+
 def test_parity_with_torch_is_not_asked_of_a_quantized_file(integers):
     done = run("parity", integers[0])
     assert done.exit_code == 1
