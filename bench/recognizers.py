@@ -6,8 +6,10 @@ Files of others are only measured.
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from ..artifact import atomic
 from ..errors import MissingExtra
 from ..models import create_model, reparameterize
 from ..report import Column, Row, Section
@@ -65,15 +68,19 @@ class _Block(nn.Module):
 
 def write_networks(folder: Path, progress: Callable[[str], None] = lambda step: None) -> Iterator[Path]:
     """Every network as ONNX and TFLite, and both again in int8, as far as its tools can; existing files stay."""
-    folder.mkdir(parents=True, exist_ok=True)
     for name in (*NETWORKS, "vit_s"):
         progress(name)
         network = (PlainViT() if name == "vit_s" else reparameterize(create_model(name, seed=0))).eval()
         for suffix, write in (("onnx", _write_onnx), ("tflite", _write_tflite)):
-            path = folder / f"{name}.{suffix}"
-            if not path.exists():
-                write(network, path)
-            yield path
+            yield _once(folder / f"{name}.{suffix}", partial(write, network))
+
+
+def _once(path: Path, write: Callable[[Path], object]) -> Path:
+    """A file that is made only where it is not there yet; whole, as the next call takes it for done."""
+    if not path.exists():
+        with atomic(path) as temporary:
+            write(temporary)
+    return path
 
 
 def _write_onnx(network: nn.Module, path: Path) -> None:
@@ -94,10 +101,8 @@ def _write_tflite(network: nn.Module, path: Path) -> None:
 
 def quantized(path: Path) -> Path:
     """The file in int8, weights and activations, calibrated on noise, which is good enough for a latency."""
-    out = path.with_name(f"{path.stem}_int8{path.suffix}")
-    if not out.exists():
-        (_quantize_onnx if path.suffix == ".onnx" else _quantize_tflite)(path, out)
-    return out
+    quantize = _quantize_onnx if path.suffix == ".onnx" else _quantize_tflite
+    return _once(path.with_name(f"{path.stem}_int8{path.suffix}"), partial(quantize, path))
 
 
 def _quantize_onnx(path: Path, out: Path) -> None:
@@ -160,10 +165,7 @@ def collect_recognizers(
         progress: told of every step, and of what cannot be quantized.
     """
     paths = [*write_networks(folder, progress)]
-    for other in others:
-        paths.append(folder / other.name)
-        if not paths[-1].exists():
-            paths[-1].write_bytes(other.read_bytes())
+    paths += [_once(folder / other.name, partial(shutil.copyfile, other)) for other in others]
     files: dict[str, Path] = {}
     for path in paths:
         files[f"{path.stem} {path.suffix[1:]}"] = path

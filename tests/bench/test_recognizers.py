@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 import torch
 from onnx import TensorProto, helper
 from torch import nn
 
-from pocketface.bench.recognizers import PlainViT, _Block, measure_recognizers
+from pocketface.bench import recognizers
+from pocketface.bench.recognizers import PlainViT, _Block, collect_recognizers, measure_recognizers
 
 
 def test_a_block_is_torchs_encoder_layer() -> None:
@@ -39,3 +41,19 @@ def test_files_are_timed_and_a_bad_one_is_told(tmp_path: Path) -> None:
     bad, good = measure_recognizers(files, rounds=2).rows
     assert str(bad["engine"]).startswith("fails: ")
     assert good["ratio"] == 1.0
+
+
+def test_what_broke_off_is_not_taken_for_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "other.onnx").write_bytes(b"theirs")
+    told: list[str] = []
+
+    def breaks_off(path: Path, out: Path) -> None:
+        out.write_bytes(b"half")
+        raise RuntimeError("no more")
+
+    monkeypatch.setattr(recognizers, "write_networks", lambda folder, progress: ())
+    monkeypatch.setattr(recognizers, "_quantize_onnx", breaks_off)
+    files = collect_recognizers(tmp_path / "made", [tmp_path / "other.onnx"], told.append)
+    assert {name: path.read_bytes() for name, path in files.items()} == {"other onnx": b"theirs"}
+    assert list((tmp_path / "made").iterdir()) == list(files.values())
+    assert told == ["other.onnx cannot be quantized: RuntimeError: no more"]
