@@ -54,7 +54,7 @@ bench: demo ## measure folding, pixels, memory and exporting on this machine
 	$(PY) -m pocketface bench self $(OUT) --out $(OUT)/bench
 
 arm64: install ## do the files in out/ give the same bytes on an emulated phone? needs apt and a network, once
-	$(PY) -m pocketface.evaluate.arm64 $(wildcard $(OUT)/*.onnx $(OUT)/*.tflite) --out $(OUT)/arm64
+	$(PY) -m pocketface bench arm64 $(wildcard $(OUT)/*.onnx $(OUT)/*.tflite) --out $(OUT)/arm64
 
 wheel: install ## build the wheel and the sdist into dist/
 	rm -rf build dist pocketface.egg-info

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from .bench_adb import adb
+from .bench_arm64 import arm64
 from .bench_compare import compare
 from .bench_host import host
 from .bench_peers import peers
@@ -19,6 +20,7 @@ PLACES: tuple[click.Command, ...] = (
     host,
     serve,
     adb,
+    arm64,
     report,
     compare,
     pipeline,
@@ -30,7 +32,7 @@ PLACES: tuple[click.Command, ...] = (
 
 @click.group()
 def bench() -> None:
-    """Measure latency, memory and parity: on this machine, in a phone's browser, on phones over adb."""
+    """Measure latency, memory and parity: on this machine, in a phone's browser, on phones over adb or emulated."""
 
 
 for place in PLACES:

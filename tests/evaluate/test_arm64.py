@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import zipfile
@@ -14,7 +15,8 @@ from click.testing import CliRunner
 from onnx import TensorProto, helper
 
 from pocketface.artifact import load_artifact, replace_contract
-from pocketface.evaluate.arm64 import __main__ as command
+from pocketface.cli import cli
+from pocketface.cli.bench_arm64 import NOT_RUN
 from pocketface.evaluate.arm64 import debian, integers, machine
 from pocketface.evaluate.arm64.compare import EQUAL, compare, differences
 from pocketface.evaluate.arm64.debian import apt_options, sources_for
@@ -226,11 +228,22 @@ def test_a_machine_is_whole_or_not_there(tmp_path, monkeypatch):
 def test_without_a_mirror_one_line_says_so_and_the_rest_goes_on(whole, tmp_path, monkeypatch):
     monkeypatch.setenv(VARIABLE, str(tmp_path / "cache"))
     monkeypatch.setattr(debian, "_ETC", tmp_path / "no-apt")
-    done = CliRunner().invoke(command.main, [str(whole.path), "--out", str(tmp_path / "out")])
-    assert done.exit_code == command.NOT_RUN
+    done = CliRunner().invoke(cli, ["bench", "arm64", str(whole.path), "--out", str(tmp_path / "out")])
+    assert done.exit_code == NOT_RUN
     assert "no emulated arm64: none of apt's sources is a Debian mirror" in done.output
     assert (tmp_path / "out/report.json").is_file()
     assert "not run" in done.output
+
+
+@pytest.mark.parametrize(("moved", "status"), [(0.0, 0), (0.1, 1)])
+def test_what_differs_is_a_status(whole, monkeypatch, moved, status):
+    guest = Here(lambda answers: {name: values + np.float32(moved) for name, values in answers.items()})
+    monkeypatch.setattr(machine, "prepare", lambda progress: guest)
+    words = ["bench", "arm64", str(whole.path), "--pictures", "1", "--cpu", "one", "--json"]
+    done = CliRunner().invoke(cli, words)
+    assert done.exit_code == status, done.output
+    section = json.loads(done.stdout)["sections"][0]
+    assert [row["equal"] for row in section["rows"]] == [not status]
 
 
 def chain(*kinds):
