@@ -18,6 +18,7 @@ from torch import nn
 
 from ..artifact import Artifact
 from ..errors import MissingExtra
+from .onnx_file import load_onnx
 
 Array = npt.NDArray[np.float32]
 Named = Iterator[tuple[str, Array]]
@@ -93,16 +94,13 @@ def _torch_tensors(graph: nn.Module, tensor: Array) -> Named:
 
 
 def _onnx_tensors(artifact: Artifact, feed: Array) -> Named:
-    try:
-        import onnx
-    except ImportError as e:
-        raise MissingExtra("onnx", "export", "look inside an ONNX file") from e
     import onnxruntime as ort
 
-    model = onnx.load(str(artifact.path))
+    model = load_onnx(artifact.path)
     names = [name for node in model.graph.node for name in node.output if name]
     del model.graph.output[:]
-    model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names)
+    for name in names:
+        model.graph.output.add(name=name)
     options = ort.SessionOptions()
     options.log_severity_level = 3
     session = ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])

@@ -10,6 +10,7 @@ from typing import Any
 
 from ..artifact import Artifact
 from ..errors import InvalidModel
+from ..evaluate.onnx_file import load_onnx
 from ..runtime.backends.flatbuffer import read_stored
 
 #: Folders of the machines that models are trained and exported on, followed by a name.
@@ -65,6 +66,7 @@ def take_inventory(artifact: Artifact) -> Inventory:
     """List what is inside a file.
 
     Raises:
+        MissingExtra: onnx is not installed, to list an ONNX file.
         InvalidModel: the file is damaged.
     """
     wanted = set(artifact.contract.outputs.values())
@@ -88,12 +90,7 @@ def reach(wanted: set[str], steps: Iterable[tuple[Iterable[str], Iterable[str]]]
 
 
 def _onnx(path: Path, wanted: set[str]) -> Found:
-    import onnx
-
-    try:
-        model = onnx.load(str(path), load_external_data=False)
-    except Exception as e:  # protobuf's errors have no common base that can be imported without it
-        raise ValueError(str(e)) from e
+    model = load_onnx(path)
     graph = model.graph
     needed = reach(wanted, [(_inputs(node), node.output) for node in graph.node])
     tensors = [_onnx_tensor(t, t.name in needed) for t in graph.initializer]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import InvalidModel, MissingExtra
+from ..evaluate.onnx_file import load_onnx
 from .constants import fold
 from .layers import Operation
 from .ranges import Extremes, Range, observe
@@ -31,7 +31,7 @@ def operations(path: Path) -> list[Operation]:
         MissingExtra: onnx is not installed.
         InvalidModel: the file is damaged.
     """
-    model = load(path)
+    model = load_onnx(path)
     stored = {tensor.name: int(np.prod(tensor.dims)) for tensor in model.graph.initializer}
     return [_operation(node, stored) for node in model.graph.node]
 
@@ -44,7 +44,7 @@ def _operation(node: Any, stored: Mapping[str, int]) -> Operation:
 
 def extremes(path: Path, feeds: NDArray[np.float32], name: str) -> Extremes:
     """Least and greatest values of every tensor over pictures ``(N, 3, H, W)`` that go into the input ``name``."""
-    return observe(_runs(load(path), feeds, name))
+    return observe(_runs(load_onnx(path), feeds, name))
 
 
 def _runs(model: onnx.ModelProto, feeds: NDArray[np.float32], name: str) -> Iterator[dict[str, NDArray[Any]]]:
@@ -72,7 +72,7 @@ def write(source: Path, recipe: Recipe, chosen: Collection[str], found: Mapping[
         found: ranges of its tensors, where the recipe is static.
         path: where the quantized file goes; its contract is still the float file's.
     """
-    model = load(source)
+    model = load_onnx(source)
     if recipe.static:
         model = _static(model, recipe, chosen, found)
     else:
@@ -198,20 +198,3 @@ def scale_of(values: NDArray[np.float32], axis: int | None) -> NDArray[np.float3
     others = tuple(i for i in range(values.ndim) if i != axis)
     peak = np.abs(values).max(axis=others if axis is not None else None)
     return np.asarray(np.maximum(peak / 127, _EPSILON), np.float32)
-
-
-def load(path: Path) -> onnx.ModelProto:
-    """Read a file.
-
-    Raises:
-        MissingExtra: onnx is not installed.
-        InvalidModel: the file is damaged.
-    """
-    try:
-        import onnx
-    except ImportError as e:
-        raise MissingExtra("onnx", "export", "quantize ONNX files") from e
-    try:
-        return onnx.load(str(path), load_external_data=False)
-    except Exception as e:  # protobuf's errors have no common base that can be imported without it
-        raise InvalidModel(f"{path}: damaged .onnx file: {e}") from e

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...artifact import Artifact
-from ...errors import MissingExtra
+from ..onnx_file import load_onnx
 
 if TYPE_CHECKING:
     import onnx
@@ -27,15 +27,12 @@ def with_integers(artifact: Artifact, folder: Path) -> tuple[Path, tuple[str, ..
     """
     if artifact.format != "onnx" or artifact.contract.precision != "int8":
         return artifact.path, ()
-    try:
-        import onnx
-    except ImportError as e:
-        raise MissingExtra("onnx", "export", "look at the integers inside ONNX files") from e
-    model = onnx.load(str(artifact.path), load_external_data=False)
+    model = load_onnx(artifact.path)
     names = last_integers(model)
-    model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names)
+    for name in names:
+        model.graph.output.add(name=name)
     copy = folder / artifact.path.name
-    onnx.save(model, str(copy))
+    copy.write_bytes(model.SerializeToString())
     return copy, names
 
 
