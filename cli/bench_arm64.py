@@ -33,7 +33,6 @@ def arm64(files: Sequence[Path], pictures: int, processors: Sequence[str], out: 
     from ..evaluate.arm64.compare import PROCESSORS, compare
     from ..evaluate.arm64.fetch import Unavailable
     from ..evaluate.arm64.machine import prepare
-    from ..render import save_report
     from ..report import Report
 
     artifacts = [load_artifact(file) for file in files]
@@ -46,9 +45,7 @@ def arm64(files: Sequence[Path], pictures: int, processors: Sequence[str], out: 
     chosen = processors or PROCESSORS
     sections = compare(artifacts, guest, pictures=pictures, processors=chosen, note=note, progress=_tell)
     report = Report(title="The same bytes on a phone's processor", command=command_line(), sections=sections)
-    if out:
-        save_report(report, out)
-    show_report(report, as_json)
+    show_report(report, as_json, out)
     raise click.exceptions.Exit(NOT_RUN if guest is None else int(report.state == "fail"))
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from .output import FILE, PATH, as_json, command_line
+from .output import FILE, PATH, as_json, command_line, show_report
 
 
 @click.command()
@@ -18,13 +18,7 @@ def report(files: Sequence[Path], out: Path | None, as_json: bool) -> None:
     """Join perf.json files, of this machine, browsers and phones, into one report with plots."""
     from ..bench.pages import perf_report
     from ..bench.perf import load_perf
-    from ..render import print_report, save_report
 
     perfs = [load_perf(file) for file in files]
     joined = perf_report(perfs, title="Latency", command=command_line(), plots=out is not None)
-    if out:
-        save_report(joined, out)
-    if as_json:
-        click.echo(joined.to_json(), nl=False)
-    else:
-        print_report(joined)
+    show_report(joined, as_json, out)

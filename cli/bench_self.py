@@ -19,12 +19,9 @@ def bench_self(exports: Path, out: Path | None, as_json: bool) -> None:
     For whoever changes this code. Status 1 if a limit was passed.
     """
     from ..bench.checkout import measure_checkout
-    from ..render import save_report
 
     with console().status("") as status:
         report = measure_checkout(exports, progress=status.update, command=command_line())
-    if out:
-        save_report(report, out)
-    show_report(report, as_json)
+    show_report(report, as_json, out)
     if report.state == "fail":
         raise click.exceptions.Exit(1)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .output import PATH, as_json, backend, command_line, console, threads
+from .output import PATH, as_json, backend, command_line, console, show_report, threads
 
 if TYPE_CHECKING:
     from ..evaluate.data import Image as Pixels
@@ -48,7 +48,6 @@ def explain(
     you would keep the pictures.
     """
     from ..evaluate.explain import Masking, explain_match
-    from ..render import print_report, save_report
     from ..runtime.detector import Detector
     from ..runtime.embedder import Embedder
 
@@ -70,12 +69,7 @@ def explain(
             )
     report = _report(found, crops, embedder, against, seed)
     _save(found, crops, out)
-    json_file, page = save_report(report, out)
-    if as_json:
-        click.echo(report.to_json(), nl=False)
-    else:
-        print_report(report)
-        click.echo(f"report: {page} (for machines: {json_file})")
+    show_report(report, as_json, out)
 
 
 def _crop(path: Path, embedder: Embedder, detector: Any) -> Pixels:

@@ -91,14 +91,17 @@ def show(title: str, columns: Sequence[Column], rows: Sequence[Mapping[str, Any]
     print_section(Section(title=title, columns=columns, rows=shown))
 
 
-def show_report(report: Report, as_json: bool) -> None:
-    """Print a report as tables, or as JSON."""
+def show_report(report: Report, as_json: bool, out: Path | None = None) -> None:
+    """Print a report as tables, or as JSON; then write it into a folder, if there is one: a full disk loses nothing."""
+    from ..render import print_report, save_report
+
     if as_json:
         click.echo(report.to_json(), nl=False)
-        return
-    from ..render import print_report
-
-    print_report(report)
+    else:
+        print_report(report)
+    if out:
+        json_file, page = save_report(report, out)
+        click.echo(f"report: {page} (for machines: {json_file})", err=as_json)
 
 
 def print_json(value: Any) -> None:

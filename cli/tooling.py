@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from .contents import show_contents
-from .output import FILE, PATH, as_json, backend, console, parse_size, print_json, seed, show, weights
+from .output import FILE, PATH, as_json, backend, console, parse_size, print_json, seed, show, show_report, weights
 
 FORMATS = ("onnx", "tflite", "coreml")
 
@@ -194,15 +194,9 @@ def parity(files: Sequence[Path], weights: Path | None, backend: str | None, fac
 def demo(out: Path, as_json: bool) -> None:
     """Build, fold, export, run and prove the default recogniser and detector, and write a report with pictures."""
     from ..demo import run_demo
-    from ..render import print_report, save_report
 
     report = run_demo(out, console())
-    json_file, page = save_report(report, out)
-    if as_json:
-        click.echo(report.to_json(), nl=False)
-    else:
-        print_report(report)
-        click.echo(f"report: {page} (for machines: {json_file})")
+    show_report(report, as_json, out)
     if report.state != "pass":
         raise click.exceptions.Exit(1)
 
