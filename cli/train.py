@@ -13,6 +13,7 @@ from .output import FILE, PATH, as_json, console, print_json
 @click.command()
 @click.argument("preset")
 @click.option("--data", "data", type=PATH, multiple=True, help="Aligned crops: a folder, tar or .rec. Repeatable.")
+@click.option("--detector", type=PATH, help="Exported detector, which aligns the pictures of --data first.")
 @click.option("--teacher", "teachers", type=FILE, multiple=True, help="Learn from it: ONNX, or weights. Repeatable.")
 @click.option("--weights", type=FILE, help="Begin with these weights instead of random ones.")
 @click.option("--out", type=PATH, required=True, help="Folder of the run; the same folder goes on where it stopped.")
@@ -22,6 +23,7 @@ from .output import FILE, PATH, as_json, console, print_json
 def train(
     preset: str,
     data: Sequence[Path],
+    detector: Path | None,
     teachers: Sequence[Path],
     weights: Path | None,
     out: Path,
@@ -44,10 +46,9 @@ def train(
 
     pairs = dict(text.partition("=")[::2] for text in changes)
     recipe = change(find_recipe(preset), pairs)
+    given = {"detector": detector, "weights": weights, "store": store}
     with training_bar(console(), recipe.settings.steps) as bar:
-        file = start(
-            recipe, data, out, teachers=teachers, weights=weights, store=store, work=bar.work, progress=bar.step
-        )
+        file = start(recipe, data, out, teachers=teachers, **given, work=bar.work, progress=bar.step)
     plot = plot_losses(out)
     if as_json:
         print_json({"weights": str(file), "plot": str(plot), "losses": bar.losses})

@@ -7,7 +7,6 @@ of the data is the clean one.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
@@ -15,16 +14,13 @@ import msgspec
 import numpy as np
 
 from .. import __version__
-from ..contract import ARCFACE_TEMPLATE
-from ..errors import InvalidGeometry, InvalidImage
-from ..runtime.align import align_face
 from ..runtime.detector import Detector
 from ..runtime.embedder import Embedder
+from .aligned import aligned_crops
 from .bootstrap import ROUNDS, Interval
 from .cache import Cache
 from .corruptions import CORRUPTIONS, corrupt
-from .crops import main_face
-from .data import Image, ImageSet, Sample
+from .data import ImageSet, Sample
 from .embeddings import Embedded, embed_images
 from .slice_rates import slice_rates
 from .slice_run import common_threshold
@@ -33,9 +29,6 @@ from .verification import Data, images_of
 
 #: Told what is being done, in a few words.
 Progress = Callable[[str], None]
-
-_SIDE = 112
-_KEEP_BYTES = 1 << 30  # of crops that a detector made; further ones are made again for each corruption
 
 
 class Spoiled(msgspec.Struct, frozen=True, kw_only=True):
@@ -174,46 +167,3 @@ def spoiled(crops: ImageSet, kind: str, strength: int, seed: int = 0) -> ImageSe
 
     how = f"{kind} {strength}, seed {seed}, pocketface {__version__}"
     return crops.derive(how, map(wrap, crops.samples))
-
-
-def aligned_crops(images: ImageSet, detector: Detector | None) -> ImageSet:
-    """The faces of pictures that are not aligned, cut out at 112 x 112 on the ArcFace template when they are read.
-
-    A picture without a face that a crop can be made from cannot be read.
-    """
-    if all(sample.aligned for sample in images.samples) or detector is None:
-        return images
-    crops = _Crops(detector, _KEEP_BYTES // (3 * _SIDE * _SIDE))
-    how = f"crops by {detector.artifact.sha256} {detector.contract.to_json()} {detector.backend} {detector.size}"
-    made = images.derive(how, (s if s.aligned else replace(s, read=crops.of(s), aligned=True) for s in images.samples))
-    return replace(made, name=images.name)
-
-
-class _Crops:
-    """Cuts out faces, one thread at a time because an engine may bear no more, and keeps them."""
-
-    def __init__(self, detector: Detector, most: int) -> None:
-        self._detector, self._most = detector, most
-        self._lock, self._kept = threading.Lock(), dict[str, Image]()
-
-    def of(self, sample: Sample) -> Callable[[], Image]:
-        def read() -> Image:
-            kept = self._kept.get(sample.name)
-            return self._cut(sample) if kept is None else kept
-
-        return read
-
-    def _cut(self, sample: Sample) -> Image:
-        image = sample.read()
-        with self._lock:
-            faces = self._detector.detect(image)
-        if not faces:
-            raise InvalidImage(f"{sample.name}: no face")
-        face = main_face(faces, (image.shape[0], image.shape[1]))
-        try:
-            crop = align_face(image, face.landmarks, ARCFACE_TEMPLATE, (_SIDE, _SIDE))
-        except InvalidGeometry as e:
-            raise InvalidImage(f"{sample.name}: {e}") from e
-        if len(self._kept) < self._most:
-            self._kept[sample.name] = crop
-        return crop

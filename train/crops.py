@@ -64,7 +64,7 @@ def pack_crops(images: ImageSet, folder: Path, *, progress: Progress = lambda do
             raise InvalidData(f"{folder} holds the crops of other pictures; remove it, or give another folder")
         return store
     if not all(sample.aligned for sample in images.samples):
-        raise InvalidData(f"{images.name}: training takes aligned crops; say that they are, or align them first")
+        raise InvalidData(f"{images.name}: training takes aligned crops; name a detector, or say that they are aligned")
     kept: list[int] = []
     faults: dict[str, list[str]] = {}
     with atomic(folder / "pixels.npy") as temporary:

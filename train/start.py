@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ..artifact import atomic
 from ..errors import InvalidData
+from ..evaluate.aligned import aligned_crops
 from ..evaluate.data import ImageSet
 from ..evaluate.data.opening import open_images
 from ..evaluate.known import adopt
@@ -47,6 +48,7 @@ def train(
     out: Path,
     *,
     teachers: Sequence[Path] = (),
+    detector: Path | None = None,
     weights: Path | None = None,
     store: Path | None = None,
     work: Work = lambda what, done, total: None,
@@ -60,6 +62,7 @@ def train(
             detector one folder of scenes that ``pocketface scenes label`` made.
         out: folder of the run.
         teachers: ONNX recognisers, for distillation; for identities, the weights of the recipe's teacher.
+        detector: an exported one that aligns the faces of pictures which are not aligned; None where all are.
         weights: to begin with instead of random ones.
         store: folder for decoded crops and the teachers' answers, which several runs may share; None for ``out/crops``.
         work: told about the preparation.
@@ -76,7 +79,8 @@ def train(
         return train_detector(recipe, _only(data), out, weights=weights, progress=progress)
     out.mkdir(parents=True, exist_ok=True)
     store = store or out / "crops"
-    stores = [_store(path, store, work) for path in data]
+    finder = Detector(detector, threads=1) if detector else None
+    stores = [_store(path, store, finder, work) for path in data]
     if isinstance(recipe, Distill) and recipe.blends:
         stores = [*stores, *(_packed(images, store / images.name, work) for images in blends(stores, recipe.blends))]
     ranks = Ranks.from_environment()
@@ -99,9 +103,9 @@ def _only(data: Sequence[Path]) -> Path:
     return data[0]
 
 
-def _store(path: Path, folder: Path, work: Work) -> CropStore:
-    images = open_rec(path) if holds_records(path) else open_images(path, aligned=True)
-    return _packed(images, folder / path.stem, work)
+def _store(path: Path, folder: Path, finder: Detector | None, work: Work) -> CropStore:
+    images = open_rec(path) if holds_records(path) else open_images(path, aligned=finder is None)
+    return _packed(aligned_crops(images, finder), folder / path.stem, work)
 
 
 def _packed(images: ImageSet, folder: Path, work: Work) -> CropStore:

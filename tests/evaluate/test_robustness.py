@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import replace
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -19,7 +18,7 @@ from pocketface.errors import InvalidData
 from pocketface.evaluate.cache import Cache
 from pocketface.evaluate.corruptions import corrupt
 from pocketface.evaluate.data import ImageSet, PairSet, Sample
-from pocketface.evaluate.robustness import aligned_crops, run_robustness, spoiled
+from pocketface.evaluate.robustness import run_robustness, spoiled
 from pocketface.runtime.embedder import Embedder
 
 SIDE = 56
@@ -126,29 +125,6 @@ def test_every_corruption_strength_and_seed_has_a_fingerprint_of_its_own():
     images = people(2)
     made = [spoiled(images, *what).fingerprint for what in (("blur", 1), ("blur", 2), ("noise", 1), ("noise", 1, 1))]
     assert len({images.fingerprint, *made}) == 5
-
-
-def test_faces_are_cut_out_once_and_pictures_without_one_fail(embedder):
-    calls = []
-
-    def detect(image):
-        calls.append(image.shape)
-        points = np.array(Recognition(embedding_size=48).template) + 20
-        return [] if image[0, 0, 0] == 1 else [SimpleNamespace(box=np.array([20, 20, 130, 130]), landmarks=points)]
-
-    contract = SimpleNamespace(to_json=lambda: "{}")
-    artifact = SimpleNamespace(sha256="ef" * 32)
-    detector = SimpleNamespace(detect=detect, artifact=artifact, contract=contract, backend="fake", size=(160, 160))
-    wide = np.random.default_rng(0).integers(2, 255, (160, 160, 3), dtype=np.uint8)
-    empty = np.ones((160, 160, 3), np.uint8)
-    made = [Sample(name, lambda image=image: image, False) for name, image in (("a", wide), ("b", empty))]
-    crops = aligned_crops(ImageSet("wild", tuple(made), "0" * 64), detector)
-    assert [sample.aligned for sample in crops.samples] == [True, True]
-    np.testing.assert_array_equal(crops.samples[0].read(), wide[20:132, 20:132])
-    crops.samples[0].read()
-    assert len(calls) == 1
-    with pytest.raises(Exception, match="b: no face"):
-        crops.samples[1].read()
 
 
 def test_too_few_pairs_and_no_identities_are_named(embedder):
