@@ -85,6 +85,21 @@ def test_centres_in_a_constant_node_a_training_graph_paths_and_stray_bytes_are_f
     assert "bytes that belong to no tensor" in told
 
 
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        (b"C:\\Users\\anna\\faces.rec", ("C:\\Users\\anna\\faces.rec",)),
+        (b"/tmp/run7", ("/tmp/run7",)),
+        (b"G:\\j5m", ()),  # what the palette of one of our own files held by chance
+    ],
+)
+def test_paths_are_told_from_weights_that_look_like_the_beginning_of_one(recognizer, tmp_path, text, found):
+    def plant(model):
+        model.graph.initializer.append(numpy_helper.from_array(np.frombuffer(text + b"\0", np.uint8), "palette"))
+
+    assert take_inventory(altered(recognizer, tmp_path, plant)).paths == found
+
+
 def test_what_a_branch_uses_is_used(tmp_path):
     weight = numpy_helper.from_array(np.ones(1000, np.float32), "w")
     branch = helper.make_graph(
