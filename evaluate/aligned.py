@@ -14,17 +14,22 @@ from .crops import main_face
 from .data import Image, ImageSet, Sample
 
 _SIDE = 112
-_KEEP_BYTES = 1 << 30  # of crops that a detector made; further ones are made again whenever they are read
+_KEEP_BYTES = 1 << 30
 
 
-def aligned_crops(images: ImageSet, detector: Detector | None) -> ImageSet:
+def aligned_crops(images: ImageSet, detector: Detector | None, *, keep_bytes: int = _KEEP_BYTES) -> ImageSet:
     """The faces of pictures that are not aligned, cut out at 112 x 112 on the ArcFace template when they are read.
 
     A picture without a face that a crop can be made from cannot be read.
+
+    Args:
+        images: the pictures.
+        detector: finds the faces; None where all are aligned.
+        keep_bytes: of crops that are kept; further ones are made again whenever they are read. 0 for who reads once.
     """
     if all(sample.aligned for sample in images.samples) or detector is None:
         return images
-    crops = _Crops(detector, _KEEP_BYTES // (3 * _SIDE * _SIDE))
+    crops = _Crops(detector, keep_bytes // (3 * _SIDE * _SIDE))
     how = f"crops by {detector.artifact.sha256} {detector.contract.to_json()} {detector.backend} {detector.size}"
     made = images.derive(how, (s if s.aligned else replace(s, read=crops.of(s), aligned=True) for s in images.samples))
     return replace(made, name=images.name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -175,9 +176,8 @@ class Deck:
         rounds = places // len(self)
         chosen = np.empty(self.batch, np.int64)
         for number in np.unique(rounds):  # one, or two where a round ends
-            order = np.random.default_rng([self.seed, int(number)]).permutation(len(self))
             here = rounds == number
-            chosen[here] = order[places[here] % len(self)]
+            chosen[here] = _order(self.seed, int(number), len(self))[places[here] % len(self)]
         return chosen
 
     def crop(self, number: int) -> NDArray[np.uint8]:
@@ -196,3 +196,11 @@ class Deck:
             parts.append(np.where(store.labels < 0, -1, store.labels + above))
             above += len(store.identities)
         return np.concatenate(parts)
+
+
+@functools.lru_cache(maxsize=2)
+def _order(seed: int, number: int, count: int) -> NDArray[np.int64]:
+    """Of a round's crops. Kept, for thousands of draws are of one round, and those at its end of two."""
+    order = np.random.default_rng([seed, number]).permutation(count)
+    order.flags.writeable = False
+    return order

@@ -105,7 +105,7 @@ def _only(data: Sequence[Path]) -> Path:
 
 def _store(path: Path, folder: Path, finder: Detector | None, work: Work) -> CropStore:
     images = open_rec(path) if holds_records(path) else open_images(path, aligned=finder is None)
-    return _packed(aligned_crops(images, finder), folder / path.stem, work)
+    return _packed(aligned_crops(images, finder, keep_bytes=0), folder / path.stem, work)
 
 
 def _packed(images: ImageSet, folder: Path, work: Work) -> CropStore:
