@@ -69,20 +69,23 @@ def run(task: Task, settings: Settings, out: Path, *, progress: Progress = lambd
         TrainingError: a loss that is not finite.
         OutputError: the folder cannot be written to.
     """
-    ranks = Ranks.from_environment()
-    with ranks:
-        state = _State.start(task, settings, ranks)
-        state.resume(out)
-        log = _Log(out / "log.jsonl", state.step) if ranks.first else None
-        for batch in _batches(task, settings, state.step):
-            losses = state.advance(batch)
-            task.observe(state.step, losses)
-            if log and (state.step % settings.log_every == 0 or state.step == settings.steps):
-                log.write(state.step, state.rate(), losses)
-            if state.step % settings.save_every == 0 or state.step == settings.steps:
-                state.save(out)
-            progress(state.step, losses)
+    with Ranks.from_environment() as ranks:
+        _train(task, settings, out, ranks, progress)  # its locals must be gone before the ranks part
     return out / "weights.safetensors"
+
+
+def _train(task: Task, settings: Settings, out: Path, ranks: Ranks, progress: Progress) -> None:
+    state = _State.start(task, settings, ranks)
+    state.resume(out)
+    log = _Log(out / "log.jsonl", state.step) if ranks.first else None
+    for batch in _batches(task, settings, state.step):
+        losses = state.advance(batch)
+        task.observe(state.step, losses)
+        if log and (state.step % settings.log_every == 0 or state.step == settings.steps):
+            log.write(state.step, state.rate(), losses)
+        if state.step % settings.save_every == 0 or state.step == settings.steps:
+            state.save(out)
+        progress(state.step, losses)
 
 
 @dataclass

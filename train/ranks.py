@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import traceback
 from dataclasses import dataclass
 from types import TracebackType
 
@@ -12,7 +13,10 @@ import torch.distributed as dist
 
 @dataclass(frozen=True)
 class Ranks:
-    """This process among those that train one network.
+    """This process among those that train one network; ``with`` it they can exchange tensors.
+
+    A DistributedDataParallel made inside must be gone at the end. torch 2.13 waits for ever where one outlives the
+    group: it then ends the group's threads while it holds Python's lock, and a thread may still want that.
 
     Attributes:
         index: of this process, from 0 on.
@@ -47,7 +51,6 @@ class Ranks:
     ) -> None:
         if self.count > 1 and dist.is_initialized():
             if kind is None:
-                # The first rank may still be writing. And torch 2.13 hangs where a group ends in the very moment after
-                # its last exchange: its thread still wants Python's lock, which is held by who waits for the thread.
-                dist.barrier()
+                dist.barrier()  # the first rank may still be writing
+            traceback.clear_frames(trace)  # a network that an error stopped lives on in them
             dist.destroy_process_group()

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import io
-import os
 import runpy
-import socket
-import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -154,35 +152,21 @@ out = Path(sys.argv[2])
 try:
     run(task(), plan, out, progress=stop)
 except KeyboardInterrupt:
-    os.environ["MASTER_PORT"] = sys.argv[3]  # not where some may be parting still
+    os.environ["MASTER_PORT"] = sys.argv[-1]  # not where some may be parting still
 run(task(), plan, out)
 """
 
 
 def test_two_ranks_that_share_the_classes_train_the_network_of_one(
-    store: CropStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    store: CropStore, on_two_ranks: Callable[..., None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Started, stopped at step 4 and started again from step 3, with a shard of the centres on each rank."""
-    (tmp_path / "worker.py").write_text(WORKER)
-    with socket.socket() as first, socket.socket() as second:
-        for free in (first, second):
-            free.bind(("127.0.0.1", 0))
-        port, other = (str(free.getsockname()[1]) for free in (first, second))
-    worker, running = str(tmp_path / "worker.py"), []
-    for rank in "01":
-        here = {"RANK": rank, "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
-        command = [sys.executable, "-P", worker, str(store.folder), str(tmp_path / "two"), other]
-        running.append(subprocess.Popen(command, env={**os.environ, **here}, stderr=subprocess.PIPE))
-    try:
-        with monkeypatch.context() as change:
-            change.setattr(sys, "argv", [worker, str(store.folder), str(tmp_path / "one"), other])
-            runpy.run_path(worker)
-        for process in running:
-            _, error = process.communicate(timeout=600)
-            assert process.returncode == 0, error.decode()
-    finally:
-        for process in running:
-            process.kill()
+    worker = tmp_path / "worker.py"
+    worker.write_text(WORKER)
+    on_two_ranks(worker, store.folder, tmp_path / "two", groups=2)
+    monkeypatch.setattr(sys, "argv", [str(worker), str(store.folder), str(tmp_path / "one"), "0"])
+    monkeypatch.setenv("MASTER_PORT", "0")  # which the script sets
+    runpy.run_path(str(worker))
     one, two = (torch.load(tmp_path / name / "checkpoint.pt", weights_only=True)["network"] for name in ("one", "two"))
     assert one["head.centres"].shape == two["head.centres"].shape == (6, 1, 16)
     for key, value in one.items():

@@ -177,6 +177,7 @@ for share in (1.0, 0.5):
     kept.append({"loss": loss.detach(), "grad": network.backbone.weight.grad, "sample": sample,
                  "own": len(head.centres), "state": state})
 torch.save(kept, f"{folder}/rank{rank}.pt")
+del ranks  # see Ranks
 dist.destroy_process_group()
 """
 
