@@ -12,7 +12,7 @@ from .output import FILE, PATH, as_json, console, print_json
 
 @click.command()
 @click.argument("preset")
-@click.option("--data", "data", type=PATH, multiple=True, help="Aligned crops: a folder, tar or .rec. Repeatable.")
+@click.option("--data", "data", type=PATH, multiple=True, help="Aligned crops: folder, tar, .rec or store. Repeatable.")
 @click.option("--detector", type=PATH, help="Exported detector, which aligns the pictures of --data first.")
 @click.option("--teacher", "teachers", type=FILE, multiple=True, help="Learn from it: ONNX, or weights. Repeatable.")
 @click.option("--weights", type=FILE, help="Begin with these weights instead of random ones.")

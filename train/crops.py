@@ -59,7 +59,7 @@ def pack_crops(images: ImageSet, folder: Path, *, progress: Progress = lambda do
         InvalidData: pictures that are not aligned, or none that can be read.
         OutputError: the folder cannot be written to.
     """
-    if (folder / "crops.json").is_file():
+    if is_store(folder):
         store = open_crops(folder)
         if store.fingerprint != images.fingerprint:
             raise InvalidData(f"{folder} holds the crops of other pictures; remove it, or give another folder")
@@ -81,6 +81,11 @@ def pack_crops(images: ImageSet, folder: Path, *, progress: Progress = lambda do
     with atomic(folder / "crops.json") as temporary:
         temporary.write_text(json.dumps(about))
     return open_crops(folder)
+
+
+def is_store(folder: Path) -> bool:
+    """Whether :func:`pack_crops` wrote this folder, to its end."""
+    return (folder / "crops.json").is_file()
 
 
 def open_crops(folder: Path) -> CropStore:

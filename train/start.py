@@ -22,7 +22,7 @@ from ..runtime.detector import Detector
 from ..runtime.embedder import Embedder
 from .blends import blends
 from .classify import Classification
-from .crops import CropStore, Deck, pack_crops
+from .crops import CropStore, Deck, is_store, open_crops, pack_crops
 from .detect.recipe import Detect
 from .detect.start import train_detector
 from .distill import Distillation
@@ -58,8 +58,8 @@ def train(
 
     Args:
         recipe: what and how.
-        data: aligned crops: folders per identity, tar files, folders of tar shards, or InsightFace's ``.rec``; for a
-            detector one folder of scenes that ``pocketface scenes label`` made.
+        data: aligned crops: folders per identity, tar files, folders of tar shards, InsightFace's ``.rec``, or what is
+            in an earlier run's ``store``; for a detector one folder of scenes that ``pocketface scenes label`` made.
         out: folder of the run.
         teachers: ONNX recognisers, for distillation; for identities, the weights of the recipe's teacher.
         detector: an exported one that aligns the faces of pictures which are not aligned; None where all are.
@@ -104,6 +104,8 @@ def _only(data: Sequence[Path]) -> Path:
 
 
 def _store(path: Path, folder: Path, finder: Detector | None, work: Work) -> CropStore:
+    if is_store(path):
+        return open_crops(path)
     images = open_rec(path) if holds_records(path) else open_images(path, aligned=finder is None)
     return _packed(aligned_crops(images, finder, keep_bytes=0), folder / path.stem, work)
 

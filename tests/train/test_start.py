@@ -41,3 +41,16 @@ def test_with_a_detector_training_takes_photos(tmp_path: Path, monkeypatch: pyte
     x, y = ASIDE
     for name, pixels in zip(store.names, store.pixels, strict=True):
         np.testing.assert_array_equal(pixels, photos[name][y : y + 112, x : x + 112])
+
+
+def test_a_store_of_another_run_is_data_as_it_is(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for name in ("a/0.png", "a/1.png", "b/0.png", "b/1.png"):
+        (tmp_path / "crops" / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(rng.integers(0, 256, (112, 112, 3), np.uint8)).save(tmp_path / "crops" / name)
+    recipe = Identities(network="mobilefacenet", settings=Settings(steps=1, learning_rate=0.01), batch=4)
+    one = start.train(recipe, [tmp_path / "crops"], tmp_path / "one")
+    packed = tmp_path / "one" / "crops" / "crops"
+    other = start.train(recipe, [packed], tmp_path / "other")
+    assert not (tmp_path / "other" / "crops").exists()
+    assert one.read_bytes() == other.read_bytes()

@@ -12,7 +12,7 @@ from .crop import judged
 from .scenes import Scene
 
 #: Share of crops that are tilted, the standard deviation of the angle, and its limit.
-TILTED, SPREAD_DEG, LIMIT_DEG = 0.5, 18.0, 45.0
+TILTED, SPREAD_DEG, LIMIT_DEG = 0.5, 25.0, 60.0
 
 
 def tilted(scene: Scene, rng: np.random.Generator) -> Scene:
