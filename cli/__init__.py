@@ -22,6 +22,7 @@ from . import (
     explain,
     faces,
     forest,
+    people,
     quantize,
     scenes,
     tooling,
@@ -112,6 +113,7 @@ def cli() -> None:
 
 for verbs in (
     tooling,
+    people,
     train,
     scenes,
     forest,

@@ -33,7 +33,7 @@ LAYERS = (
 LEVEL = {part: level for level, row in enumerate(LAYERS) for part in row}
 #: Tools that take seconds to load and are on no phone, and the only parts that may ask for them.
 HEAVY = {"torch", "onnx", "onnxscript", "coremltools", "litert_torch", "tensorflow", "jax", "safetensors", "sklearn"}
-HEAVY |= {"ai_edge_quantizer", "torchao"}
+HEAVY |= {"ai_edge_quantizer", "torchao", "openvino"}
 TOOLING = {"bench", "evaluate", "models", "export", "quantize", "train", "cli"}
 #: Apple's engine is reached through coremltools, on macOS only and when a model is opened.
 ENGINE = {"runtime/backends/coreml.py": {"coremltools"}}

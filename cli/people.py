@@ -1,0 +1,61 @@
+"""``pocketface people``: crops of people who do not exist, to learn from."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+import click
+
+from .output import PATH, as_json, console, print_json, threads
+from .progress import progress_bar
+
+
+@click.command()
+@click.argument("networks", type=PATH)
+@click.option("--detector", type=PATH, required=True, help="Exported detector, which aligns the faces.")
+@click.option("--count", type=click.IntRange(1, 1_000_000), default=10_000, show_default=True, help="Seeds to try.")
+@click.option("--first", type=click.IntRange(0), default=0, show_default=True, help="First seed, a multiple of 500.")
+@click.option("--out", type=PATH, required=True, help="Folder of the tars; the same folder goes on where it stopped.")
+@threads
+@as_json
+def people(
+    networks: Path, detector: Path, count: int, first: int, out: Path, threads: int | None, as_json: bool
+) -> None:
+    """Make aligned crops of people who do not exist, to train with.
+
+    NETWORKS is the wheel of random-face (Apache-2.0, 37 MB), or a folder with the four files of its random_face/data.
+    Its author trained the generator on FFHQ, photographs under CC BY-NC-SA.
+
+    \b
+    pip install 'pocketface[generate]'
+    pip download --no-deps random-face==2021.7.21.0
+    pocketface people random_face-2021.7.21.0-py3-none-any.whl --detector out/mos_xs_320_fp32.onnx --out people
+    pocketface train distill_xs --data people --teacher teacher.onnx --out run
+
+    Person i is what the generator answers to seed i. The folder gets a tar for every 500 seeds, about 12 MB, which is
+    there whole or not at all. Processes share the work by seeds: --first 5000 --count 5000.
+    """  # noqa: D301 - click reads the escape as "keep these lines"
+    from ..runtime.detector import Detector
+    from ..train.generator import RandomFace
+    from ..train.people import write_people
+
+    aligner = Detector(detector, threads=threads)
+    with progress_bar(console()) as told:
+        told("opening the generator", 0, count)
+        generator = RandomFace(networks, threads)
+        made = write_people(generator, aligner, out, count=count, first=first, progress=partial(told, "people"))
+    facts = {
+        "people": str(out),
+        "crops": made.crops,
+        "without_face": made.without_face,
+        "made_now": made.made,
+        "crops_per_second": round(made.made / made.seconds, 2) if made.made else None,
+    }
+    if as_json:
+        print_json(facts)
+    else:
+        click.echo("\n".join(f"{name}: {value}" for name, value in facts.items() if value is not None))
+
+
+COMMANDS = (people,)
