@@ -8,6 +8,7 @@ Of other files nothing is read: what a seed gives would not be what it gives els
 from __future__ import annotations
 
 import hashlib
+import sys
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
@@ -90,7 +91,8 @@ def read_networks(path: Path) -> Mapping[str, bytes]:
         place = path if path.is_dir() else zipfile.Path(path, FOLDER)
         return {name: _read(place / name, *told) for name, told in FILES.items()}
     except FileNotFoundError as e:
-        raise InvalidModel(f"{path}: expected {', '.join(FILES)} of {NAME}, got {e}; {_CURE}") from e
+        wanted = f"expected the wheel of {NAME}, or a folder with its {', '.join(FILES)}"
+        raise InvalidModel(f"{e.filename or e}: no such file; {wanted}; {_CURE}") from e
     except (OSError, RuntimeError, EOFError, zipfile.BadZipFile, zlib.error) as e:
         raise InvalidModel(f"{path}: not the wheel of {NAME}, or damaged ({e}); {_CURE}") from e
 
@@ -138,6 +140,8 @@ def haar_kernel(channels: int) -> NDArray[np.float32]:
 
 
 def _openvino() -> Any:
+    """OpenVINO without the package by which every import reports itself to Google Analytics; it can do without."""
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
     try:
         import openvino
     except ImportError as e:

@@ -22,6 +22,7 @@ from PIL import Image
 
 from ..artifact import atomic
 from ..errors import InvalidData, InvalidGeometry, InvalidImage
+from ..evaluate.data.shelf import printable
 from ..evaluate.data.tar_shards import TarShelf
 from ..runtime.align import align_face
 from ..runtime.detector import Detector
@@ -65,7 +66,7 @@ class People:
 
     Attributes:
         crops: in the shards, old and new, of the seeds asked for.
-        without_face: seeds of those in whose pictures no face was found.
+        without_face: number of those seeds in whose pictures no face was found.
         made: crops of this run.
         seconds: that they took.
     """
@@ -107,7 +108,9 @@ def write_people(
         OutputError: the folder cannot be written to, or the disk is full.
     """
     if count < 1 or first < 0 or first % shard:
-        raise InvalidData(f"got {count} people from seed {first} on; expected 1 or more from a multiple of {shard} on")
+        raise InvalidData(
+            f"{count} people from seed {first} on; expected 1 or more and a first seed that {shard} divides"
+        )
     stop = first + count
     origins = [
         Origin(generator.name, detector.artifact.sha256, begin, min(begin + shard, stop))
@@ -149,8 +152,9 @@ def _standing(out: Path, wanted: Origin) -> int | None:
     except (InvalidImage, msgspec.MsgspecError, UnicodeError) as e:
         raise InvalidData(f"{path}: does not tell who made it ({e}); give another folder, or remove it") from e
     if msgspec.structs.replace(found, stop=wanted.stop) != wanted:
+        by, aligned = printable(found.generator[:80]), printable(found.detector[:12])
         raise InvalidData(
-            f"{path}: by {found.generator}, aligned by the detector {found.detector[:12]}, from seed {found.first} on; "
+            f"{path}: by {by}, aligned by the detector {aligned}, from seed {found.first} on; "
             f"asked for {wanted.generator}, {wanted.detector[:12]}, {wanted.first}; give another folder, or remove it"
         )
     return None if found.stop < wanted.stop else len({_name(seed) for seed in _seeds(wanted)} & set(shelf.names()))

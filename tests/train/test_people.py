@@ -130,7 +130,7 @@ def test_a_greater_count_adds_people_and_a_smaller_one_none(detector, tmp_path):
 
 @pytest.mark.parametrize(("first", "count"), [(0, 0), (0, -1), (1, 2), (-2, 2)])
 def test_seeds_that_make_no_shards_are_refused(detector, tmp_path, first, count):
-    with pytest.raises(InvalidData, match=r"expected 1 or more from a multiple of 2 on"):
+    with pytest.raises(InvalidData, match=r"a first seed that 2 divides"):
         write_people(Album(), detector, tmp_path, first=first, count=count, shard=2)
     assert list(tmp_path.iterdir()) == []
 
