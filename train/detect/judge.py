@@ -25,6 +25,7 @@ from ...runtime.pose import euler_angles, geodesic_deg
 from .holdout import held_out
 from .scenes import Scene
 from .sources import PORTRAITS
+from .tilt import turn
 
 #: Finds the faces of a picture that score at least so much, best first.
 Find = Callable[[NDArray[np.uint8], float], Sequence[DetectedFace]]
@@ -32,6 +33,8 @@ Find = Callable[[NDArray[np.uint8], float], Sequence[DetectedFace]]
 SIZE, SMALLEST = 320, 12.0
 #: Scores at which recall and precision are told.
 THRESHOLDS = (0.3, 0.4, 0.5)
+#: Degrees by which portraits are turned, both ways.
+TURNED_DEG = (0.0, 15.0, 30.0)
 #: Least IoU of the box that is taken for a portrait's face.
 SAME_FACE = 0.3
 
@@ -41,12 +44,14 @@ class Portraits:
     """Errors on portraits that were marked by hand, over those whose face was found.
 
     Attributes:
-        portraits: all that were held out.
+        turned_deg: how far they were turned, one way and then the other.
+        portraits: number of pictures.
         found: those whose face was found.
         nme, median_nme: mean distance of the five points as a share of the distance of the eyes.
         yaw_deg, pitch_deg, roll_deg, mean_deg, geodesic_deg: mean absolute errors against PnP; NaN without a pose.
     """
 
+    turned_deg: float
     portraits: int
     found: int
     nme: float
@@ -65,12 +70,12 @@ class Judgement:
     Attributes:
         precisions: over all sources first, then by source.
         operations: what is found and what is wrong at each of the ``THRESHOLDS``, over all sources.
-        portraits: landmarks and pose.
+        portraits: landmarks and pose, at each of ``TURNED_DEG``.
     """
 
     precisions: tuple[AveragePrecision, ...]
     operations: tuple[Operation, ...]
-    portraits: Portraits
+    portraits: tuple[Portraits, ...]
 
 
 #: Told how many pictures were searched, and of how many.
@@ -90,9 +95,8 @@ def judge(find: Find, scenes: Iterable[Scene], progress: Progress = unseen) -> J
     everywhere = [search for _, search in searches]
     matchings = [matching_of(search) for search in everywhere]
     operations = tuple(operation(everywhere, matchings, threshold) for threshold in THRESHOLDS)
-    return Judgement(
-        precisions, operations, _portraits([(one, _best(find, one)) for one in held if one.source == PORTRAITS])
-    )
+    marked = [one for one in held if one.source == PORTRAITS]
+    return Judgement(precisions, operations, tuple(_portraits(find, marked, angle) for angle in TURNED_DEG))
 
 
 def search_held_out(find: Find, scenes: Iterable[Scene], progress: Progress = unseen) -> list[tuple[str, Search]]:
@@ -145,10 +149,12 @@ def _best(find: Find, one: Scene) -> DetectedFace | None:
     return faces[int(overlaps.argmax())] if overlaps.max() >= SAME_FACE else None
 
 
-def _portraits(found: Sequence[tuple[Scene, DetectedFace | None]]) -> Portraits:
+def _portraits(find: Find, upright: Sequence[Scene], angle: float) -> Portraits:
+    shown = [turn(one, way * angle) for one in upright for way in (1, -1)] if angle else upright
+    found = [(one, _best(find, one)) for one in shown]
     pairs = [(one, face) for one, face in found if face is not None]
     if not pairs:
-        return Portraits(len(found), 0, *[float("nan")] * 7)
+        return Portraits(angle, len(found), 0, *[float("nan")] * 7)
     marked = np.stack([one.landmarks[0] for one, _ in pairs]).astype(np.float64)
     points = np.stack([face.landmarks for _, face in pairs])
     eyes = np.linalg.norm(marked[:, 0] - marked[:, 1], axis=1)
@@ -160,4 +166,4 @@ def _portraits(found: Sequence[tuple[Scene, DetectedFace | None]]) -> Portraits:
     yaw, pitch, roll = map(float, apart)
     geodesic = float(geodesic_deg(turned, known).mean())
     mean, median = float(nme.mean()), float(np.median(nme))
-    return Portraits(len(found), len(pairs), mean, median, yaw, pitch, roll, float(apart.mean()), geodesic)
+    return Portraits(angle, len(found), len(pairs), mean, median, yaw, pitch, roll, float(apart.mean()), geodesic)

@@ -72,7 +72,7 @@ def rows_of(file: str, found: Judgement) -> tuple[list[Row], list[Row], list[Row
     operations = [
         {"file": file, **asdict(one), "recall": one.recall, "precision": one.precision} for one in found.operations
     ]
-    return precisions, operations, [{"file": file, **asdict(found.portraits)}]
+    return precisions, operations, [{"file": file, **asdict(one)} for one in found.portraits]
 
 
 def _number(key: str, name: str, spec: str = "", unit: str = "") -> Column:
@@ -96,9 +96,10 @@ OPERATIONS = (
     ),
 )
 PORTRAITS = (
-    "Portraits that were marked by hand",
+    "Portraits that were marked by hand, upright and turned both ways",
     (
-        *(_FILE, _number("portraits", "portraits"), _number("found", "found")),
+        *(_FILE, _number("turned_deg", "turned by", ".0f", "°")),
+        *(_number("portraits", "pictures"), _number("found", "found")),
         *(_number("nme", "NME by eyes", ".4f"), _number("median_nme", "median", ".4f")),
         *(_number(f"{part}_deg", part, ".2f", "°") for part in ("yaw", "pitch", "roll", "mean", "geodesic")),
     ),

@@ -23,16 +23,16 @@ def tilted(scene: Scene, rng: np.random.Generator) -> Scene:
 
 
 def turn(scene: Scene, clockwise_deg: float) -> Scene:
-    """A square picture turned about its middle, black where there was nothing; its faces with it.
+    """A picture turned about its middle, black where there was nothing, its size kept; its faces with it.
 
     The box becomes the one around the turned ellipse that fills it: heads are rounder than their boxes.
     """
-    size = scene.image.shape[0]
+    height, width = scene.image.shape[:2]
     angle = np.radians(clockwise_deg)
     cosine, sine = np.cos(angle), np.sin(angle)
     image = Image.fromarray(scene.image).rotate(-clockwise_deg, Image.Resampling.BILINEAR)
     matrix = np.array([[cosine, -sine], [sine, cosine]])  # of offsets, y down: clockwise
-    middle = (size - 1) / 2
+    middle = np.array([width - 1, height - 1]) / 2
     landmarks = (scene.landmarks - middle) @ matrix.T + middle
     centre = ((scene.boxes[:, :2] + scene.boxes[:, 2:]) / 2 - middle) @ matrix.T + middle
     half = np.sqrt(((scene.boxes[:, 2:] - scene.boxes[:, :2]) / 2) ** 2 @ (matrix**2).T)

@@ -108,6 +108,10 @@ def test_a_turned_picture_takes_everything_along(drawn: Scene, angle: float) -> 
     eyes = turned.landmarks[0, 1] - turned.landmarks[0, 0]
     before = square.landmarks[0, 1] - square.landmarks[0, 0]
     assert_allclose(np.degrees(np.arctan2(*eyes[::-1]) - np.arctan2(*before[::-1])), angle, atol=1e-3)
+    wide = turn(replace(square, image=square.image[:130]), angle)
+    assert wide.image.shape == (130, 160, 3)
+    if angle == 12:  # nothing of the face gets lost
+        assert_allclose(wide.landmarks[0], discs(wide.image), atol=0.6)
     box, old = turned.boxes[0], square.boxes[0]
     if angle == 90:
         assert_allclose(box[2:] - box[:2], (old[2:] - old[:2])[::-1], atol=1e-3)

@@ -25,11 +25,11 @@ FIVE = np.array([[50.0, 60], [90, 60], [70, 80], [55, 100], [85, 100]], np.float
 
 @pytest.fixture
 def scenes() -> list[Scene]:
-    """Eighty pictures told apart by one pixel: some held out, half of them portraits."""
+    """Eighty pictures told apart by their middle: some held out, half of them portraits."""
     made = []
     for i in range(80):
         image = np.zeros((160, 160, 3), np.uint8)
-        image[0, 0] = i
+        image[75:85, 75:85] = i
         turned = rotation_of(np.array([i, 0.0, 0.0]))[None]
         source = PORTRAITS if i % 2 else "crowd"
         boxes = [(40, 40, 100, 120)] if i % 2 else [(40, 40, 100, 120), (5, 5, 9, 9)]  # 8 pixels in the input
@@ -46,9 +46,9 @@ class Oracle:
         self.scenes, self.shift, self.turn, self.shown = scenes, shift, turn, set[str]()
 
     def __call__(self, image: np.ndarray, lowest: float) -> list[DetectedFace]:
-        one = self.scenes[int(image[0, 0, 0])]
+        one = self.scenes[number := int(image[80, 80, 0])]
         self.shown.add(one.name)
-        rotation = rotation_of(np.array([int(image[0, 0, 0]) + self.turn, 0.0, 0.0]))
+        rotation = rotation_of(np.array([number + self.turn, 0.0, 0.0]))
         moved = one.landmarks[0] + np.float32([self.shift, 0])
         return [DetectedFace(one.boxes[0], 0.45, moved, rotation)]
 
@@ -58,14 +58,24 @@ def test_a_perfect_detector(scenes: list[Scene]) -> None:
     found = judge(oracle, scenes)
     assert [(ap.subset, ap.ap) for ap in found.precisions] == [("all", 1.0), ("crowd", 1.0)]
     assert [(at.threshold, at.recall) for at in found.operations] == [(0.3, 1.0), (0.4, 1.0), (0.5, 0.0)]
-    assert found.portraits.nme == 0
-    assert found.portraits.geodesic_deg == pytest.approx(0, abs=1e-5)
+    upright = found.portraits[0]
+    assert (upright.turned_deg, upright.nme) == (0, 0)
+    assert upright.geodesic_deg == pytest.approx(0, abs=1e-5)
     assert oracle.shown == {one.name for one in scenes if held_out(one.name)}
-    assert found.portraits.portraits == sum(one.source == PORTRAITS and held_out(one.name) for one in scenes)
+    assert upright.portraits == sum(one.source == PORTRAITS and held_out(one.name) for one in scenes)
+
+
+@pytest.mark.parametrize("angle", [15.0, 30.0])
+def test_a_detector_that_takes_all_heads_for_upright(scenes: list[Scene], angle: float) -> None:
+    (found,) = [one for one in judge(Oracle(scenes), scenes).portraits if one.turned_deg == angle]
+    from_middle = np.linalg.norm(FIVE - 79.5, axis=1)
+    assert found.nme == pytest.approx(2 * np.sin(np.radians(angle / 2)) * from_middle.mean() / 40, rel=1e-4)
+    assert found.geodesic_deg == pytest.approx(angle, abs=1e-3)
+    assert found.portraits == 2 * sum(one.source == PORTRAITS and held_out(one.name) for one in scenes)
 
 
 def test_errors_are_measured_as_what_they_are(scenes: list[Scene]) -> None:
-    found = judge(Oracle(scenes, shift=4.0, turn=9.0), scenes).portraits
+    found = judge(Oracle(scenes, shift=4.0, turn=9.0), scenes).portraits[0]
     assert found.nme == pytest.approx(0.1)  # 4 of 40 pixels between the eyes
     assert (found.yaw_deg, found.mean_deg) == (pytest.approx(9, abs=1e-4), pytest.approx(3, abs=1e-4))
     assert found.geodesic_deg == pytest.approx(9, abs=1e-4)
@@ -74,7 +84,7 @@ def test_errors_are_measured_as_what_they_are(scenes: list[Scene]) -> None:
 def test_a_blind_detector(scenes: list[Scene]) -> None:
     found = judge(lambda image, lowest: [], scenes)
     assert found.precisions[0].ap == 0
-    assert (found.portraits.found, np.isnan(found.portraits.nme)) == (0, True)
+    assert all((one.found, np.isnan(one.nme)) == (0, True) for one in found.portraits)
 
 
 def test_small_faces_need_not_be_found_and_are_not_wrong(scenes: list[Scene]) -> None:
@@ -91,7 +101,7 @@ def test_the_command_judges_a_checkpoint(scenes: list[Scene], tmp_path: Path) ->
     told = CliRunner().invoke(cli, [*command, "--json"])
     (facts,) = json.loads(told.stdout).values()
     assert 0 <= facts["precisions"][0]["ap"] <= 1
-    assert facts["portraits"]["portraits"] == sum(s.source == PORTRAITS and held_out(s.name) for s in scenes)
+    assert facts["portraits"][0]["portraits"] == sum(s.source == PORTRAITS and held_out(s.name) for s in scenes)
     assert "Average precision" in CliRunner().invoke(cli, command).stdout
     refused = CliRunner().invoke(cli, [*command, "--name", "facelivtv2_xs"])
     assert (refused.exit_code, refused.stderr.count("pocketface: ")) == (1, 1)
