@@ -20,7 +20,7 @@ def scenes() -> None:
     """Scenes: decoded pictures with boxes, landmarks and head poses, for training and judging detectors.
 
     \b
-    pocketface scenes label detect/ landmarks/ --facemesh face_landmark.tflite --out scenes
+    pocketface scenes label detect/ landmarks/ generated/ --facemesh face_landmark.tflite --out scenes
     pocketface train detect_xs --data scenes --out run
     pocketface scenes calibrate scenes run/weights.safetensors --out mos_xs.safetensors
     pocketface scenes report scenes --model mos_xs.safetensors --model other.onnx
@@ -35,7 +35,10 @@ def scenes() -> None:
 @click.option("--facemesh", type=FILE, help="MediaPipe's face_landmark.tflite, which teaches landmarks and head pose.")
 @as_json
 def label(data: Sequence[Path], out: Path, facemesh: Path | None, as_json: bool) -> None:
-    """Make scenes from DATA: folders of a detection data set, of tars with annotations.json, of marked portraits."""
+    """Make scenes from DATA: folders of a detection data set, of tars with annotations.json, of marked portraits.
+
+    What `people --whole` made is such a folder; its pictures are of the source "generated".
+    """
     from ..train.detect.labels import label as make
 
     with console().status("") as status:

@@ -34,9 +34,12 @@ class Finder:
     def __init__(self, file: Path, *, threads: int | None) -> None:
         self.artifact = SimpleNamespace(path=file, sha256="ab" * 32)
 
-    def detect(self, image: np.ndarray, *, max_faces: int) -> list[SimpleNamespace]:
+    def detect(
+        self, image: np.ndarray, *, score_threshold: float | None = None, max_faces: int | None = None
+    ) -> list[SimpleNamespace]:
         five = np.array([[70, 80], [120, 80], [95, 110], [75, 140], [115, 140]], np.float32)
-        return [SimpleNamespace(landmarks=five)][:max_faces] if image.any() else []
+        box = np.array([60, 60, 130, 150], np.float32)
+        return [SimpleNamespace(landmarks=five, box=box, score=0.9)][:max_faces] if image.any() else []
 
 
 @pytest.fixture(autouse=True)
@@ -50,15 +53,16 @@ def run(*arguments, status=0):
     return done.stdout if status == 0 else done.stderr
 
 
-def test_the_summary_tells_what_is_there(tmp_path, monkeypatch):
+@pytest.mark.parametrize(("option", "kind"), [((), "crops"), (("--whole",), "pictures")])
+def test_the_summary_tells_what_is_there(tmp_path, monkeypatch, option, kind):
     monkeypatch.setattr(generator, "RandomFace", Lamp)
-    told = ("a.whl", "--detector", "d.onnx", "--count", 3, "--threads", 2, "--out", tmp_path / "people")
+    told = ("a.whl", "--detector", "d.onnx", "--count", 3, "--threads", 2, *option, "--out", tmp_path / "people")
     first = json.loads(run(*told, "--json"))
-    assert first.pop("crops_per_second") > 0
-    assert first == {"people": str(tmp_path / "people"), "crops": 2, "without_face": 1, "made_now": 2}
+    assert first.pop(f"{kind}_per_second") > 0
+    assert first == {"people": str(tmp_path / "people"), kind: 2, "without_face": 1, "made_now": 2}
     again = json.loads(run(*told, "--json"))
-    assert again == {**first, "made_now": 0, "crops_per_second": None}
-    assert "crops: 2\nwithout_face: 1\n" in run(*told)
+    assert again == {**first, "made_now": 0, f"{kind}_per_second": None}
+    assert f"{kind}: 2\nwithout_face: 1\n" in run(*told)
 
 
 def test_help_tells_where_the_generator_comes_from():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import io
+import json
 import tarfile
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -11,7 +12,9 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
+from pocketface.cli import cli
 from pocketface.errors import InvalidData, OutputError, UnsupportedModel
 from pocketface.evaluate.data.opening import open_images
 from pocketface.evaluate.faces import bundled_portraits
@@ -19,6 +22,7 @@ from pocketface.export import build_model, export_model
 from pocketface.runtime.align import align_face
 from pocketface.runtime.detector import Detector
 from pocketface.train.crops import pack_crops
+from pocketface.train.detect.scenes import SceneStore
 from pocketface.train.people import Origin, write_people
 
 GREY = np.full((384, 384, 3), 128, np.uint8)
@@ -75,11 +79,43 @@ def test_shards_hold_their_seeds_and_only_those_with_a_face(detector, tmp_path):
         "people_000002.tar": ["people_000002.json", "person_000002.png", "person_000003.png"],
         "people_000004.tar": ["people_000004.json", "person_000004.png"],
     }
-    assert (made.crops, made.without_face, made.made) == (4, 1, 4)
+    assert (made.pictures, made.without_face, made.made) == (4, 1, 4)
     assert done == [(i, 5) for i in range(1, 6)]
     assert open_images(tmp_path, aligned=True).problems == ()
 
 
+def label(*arguments: object) -> str:
+    done = CliRunner().invoke(cli, ["scenes", "label", *map(str, arguments)])
+    return done.stdout if done.exit_code == 0 else done.stderr
+
+
+def test_whole_pictures_become_scenes_with_the_faces_that_are_in_them(detector, tmp_path):
+    """Landmarks that YuNet found and a person looked at are the yardstick; two detectors differ a little."""
+    made = write_people(Album(faceless={1}), detector, tmp_path / "people", count=5, shard=2, whole=True)
+    assert (made.pictures, made.without_face, made.made) == (4, 1, 4)
+    assert members(tmp_path / "people" / "people_000002.tar") == [
+        "people_000002.json",
+        "person_000002.jpg",
+        "person_000003.jpg",
+        "annotations.json",
+    ]
+    told = json.loads(label(tmp_path / "people", "--out", tmp_path / "scenes", "--json"))
+    assert (told["scenes"], told["problems"]) == (4, [])
+    assert {name.split()[0] for name in told["counts"]} == {"generated"}
+    for scene, seed in zip(SceneStore(tmp_path / "scenes"), (0, 2, 3, 4), strict=True):
+        known = bundled_portraits()[seed]
+        assert (scene.name, scene.source) == (f"person_{seed:06d}.jpg", "generated")
+        assert np.abs(scene.image.astype(float) - known.image).mean() < 3  # JPEG's own loss
+        assert scene.ignore.tolist() == [False]
+        found = detector.detect(scene.image, score_threshold=0.5)
+        assert np.abs(scene.landmarks - [face.landmarks for face in found]).max() < 0.01  # hundredths are kept
+        five, eyes = scene.landmarks[0], np.linalg.norm(known.landmarks[1] - known.landmarks[0])
+        assert np.linalg.norm(five - known.landmarks, axis=1).max() < 0.15 * eyes
+        assert (five > scene.boxes[0, :2]).all()
+        assert (five < scene.boxes[0, 2:]).all()
+
+
+@pytest.mark.parametrize("whole", [False, True])
 @pytest.mark.parametrize(
     ("error", "raised"),
     [
@@ -88,16 +124,16 @@ def test_shards_hold_their_seeds_and_only_those_with_a_face(detector, tmp_path):
         (OSError(errno.ENOSPC, "No space left on device"), OutputError),
     ],
 )
-def test_what_stops_it_leaves_whole_shards_and_it_goes_on_there(detector, tmp_path, error, raised):
+def test_what_stops_it_leaves_whole_shards_and_it_goes_on_there(detector, tmp_path, error, raised, whole):
     with pytest.raises(raised):
-        write_people(Album(failing={3: error}), detector, tmp_path / "a", count=5, shard=2)
+        write_people(Album(failing={3: error}), detector, tmp_path / "a", count=5, shard=2, whole=whole)
     assert list(contents(tmp_path / "a")) == ["people_000000.tar"]
     assert len(list((tmp_path / "a").iterdir())) == 1
     again = Album()
-    made = write_people(again, detector, tmp_path / "a", count=5, shard=2)
+    made = write_people(again, detector, tmp_path / "a", count=5, shard=2, whole=whole)
     assert again.asked == [2, 3, 4]
-    assert (made.crops, made.made) == (5, 3)
-    write_people(Album(), detector, tmp_path / "b", count=5, shard=2)
+    assert (made.pictures, made.made) == (5, 3)
+    write_people(Album(), detector, tmp_path / "b", count=5, shard=2, whole=whole)
     assert contents(tmp_path / "a") == contents(tmp_path / "b")
 
 
@@ -121,11 +157,11 @@ def test_processes_share_the_work_by_their_first_seeds(detector, tmp_path):
 def test_a_greater_count_adds_people_and_a_smaller_one_none(detector, tmp_path):
     write_people(Album(faceless={0}), detector, tmp_path, count=3, shard=2)
     more = Album(faceless={0})
-    assert write_people(more, detector, tmp_path, count=4, shard=2).crops == 3
+    assert write_people(more, detector, tmp_path, count=4, shard=2).pictures == 3
     assert more.asked == [2, 3]
     fewer = Album(faceless={0})
     made = write_people(fewer, detector, tmp_path, count=3, shard=2)
-    assert (made.crops, made.without_face, made.made, fewer.asked) == (2, 1, 0, [])
+    assert (made.pictures, made.without_face, made.made, fewer.asked) == (2, 1, 0, [])
 
 
 @pytest.mark.parametrize(("first", "count"), [(0, 0), (0, -1), (1, 2), (-2, 2)])
@@ -138,9 +174,25 @@ def test_seeds_that_make_no_shards_are_refused(detector, tmp_path, first, count)
 def test_a_folder_of_other_people_is_refused(detector, tmp_path):
     write_people(Album(), detector, tmp_path, count=1)
     before = contents(tmp_path)
-    with pytest.raises(InvalidData, match=r"by album, .*asked for another album, .*another folder"):
+    with pytest.raises(InvalidData, match=r"by album, .*asked for crops by another album, .*another folder"):
         write_people(Album(name="another album"), detector, tmp_path, count=2)
     assert contents(tmp_path) == before
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_a_folder_holds_crops_or_whole_pictures(detector, tmp_path, whole):
+    write_people(Album(), detector, tmp_path, count=1, whole=whole)
+    before, kinds = contents(tmp_path), ["crops", "whole pictures"]
+    with pytest.raises(InvalidData, match=rf"{kinds[whole]} by album.*asked for {kinds[not whole]} by album"):
+        write_people(Album(), detector, tmp_path, count=2, whole=not whole)
+    assert contents(tmp_path) == before
+
+
+def test_crops_are_nothing_to_make_scenes_of(detector, tmp_path):
+    write_people(Album(), detector, tmp_path / "people", count=1)
+    said = label(tmp_path / "people", "--out", tmp_path / "scenes")
+    assert "people_000000.tar: no annotations.json in it" in said
+    assert "people --whole" in said
 
 
 def origin(by: Detector, **changes: object) -> bytes:
@@ -179,7 +231,8 @@ def test_a_tar_that_is_not_of_these_people_is_named_and_stands(detector, tmp_pat
     assert album.asked == []
 
 
-def test_a_detector_that_finds_nobody_leaves_nothing(detector, tmp_path):
-    with pytest.raises(InvalidData, match=r"finds no face in any picture of seeds 2 to 3"):
-        write_people(Album(faceless={2, 3}), detector, tmp_path, count=4, shard=2)
+@pytest.mark.parametrize(("whole", "which"), [(False, ""), (True, " of score 0.8")])
+def test_a_detector_that_finds_nobody_leaves_nothing(detector, tmp_path, whole, which):
+    with pytest.raises(InvalidData, match=rf"finds no face{which} in any picture of seeds 2 to 3"):
+        write_people(Album(faceless={2, 3}), detector, tmp_path, count=4, shard=2, whole=whole)
     assert list(contents(tmp_path)) == ["people_000000.tar"]

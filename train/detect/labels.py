@@ -21,7 +21,7 @@ from .holdout import held_out
 from .mesh import FORTY_NINE, FaceMesh, Floats, as_shape, canonical, five_of_49, five_of_mesh, outline
 from .posefit import pose_from_points, pose_from_shape
 from .scenes import Scene, limited, scene, write_scenes
-from .sources import ANNOTATIONS, PORTRAITS, read_portraits, read_set, read_tars
+from .sources import ANNOTATIONS, PORTRAITS, SHARDS, read_portraits, read_set, read_tars
 
 #: Faces with a shorter side are not shown to FaceMesh.
 SMALLEST = 40.0
@@ -59,7 +59,7 @@ class Teacher:
 
 
 def labelled(data: Sequence[Path], teacher: Teacher | None, problems: list[str], told: Counter[str]) -> Iterator[Scene]:
-    """All scenes of the folders: tars with ``annotations.json``, marked portraits, or any detection data set.
+    """All scenes of the folders: tars with ``annotations.json``, people, marked portraits, or any detection data set.
 
     Raises:
         InvalidData: a folder holds none of these, or marked portraits and there is no teacher.
@@ -70,7 +70,8 @@ def labelled(data: Sequence[Path], teacher: Teacher | None, problems: list[str],
                 raise InvalidData(f"{folder}: marked portraits need --facemesh, for the shape of a head")
             scenes = (teacher.portrait(*one) for one in read_portraits(folder, problems))
         else:
-            read = read_tars if (folder / ANNOTATIONS).is_file() else read_set
+            in_tars = (folder / ANNOTATIONS).is_file() or any(folder.glob(SHARDS))
+            read = read_tars if in_tars else read_set
             scenes = (teacher.teach(one, told) if teacher else one for one in read(folder, problems))
         for one in scenes:
             told[f"{one.source} {'held out' if held_out(one.name) else 'training'}"] += 1

@@ -8,30 +8,38 @@ from __future__ import annotations
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 import numpy as np
 
 from ...errors import InvalidData, InvalidImage
+from ...evaluate.data.shelf import Read
+from ...evaluate.data.tar_shards import TarShelf
 from ...evaluate.detection import open_detection_set
 from ...runtime.images import load_image
 from .scenes import Scene, scene
 
 ANNOTATIONS = "annotations.json"
 PORTRAITS = "portraits"
+#: The source of the pictures that ``pocketface people --whole`` makes, and their tars.
+GENERATED, SHARDS = "generated", "people_*.tar"
 
 
-class _Face(msgspec.Struct, frozen=True):
+class Face(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A face as annotations have it, in pixels of the picture: its box, and five landmarks if they are known."""
+
     bbox_xywh: tuple[float, float, float, float]
     ignore: bool = False
-    landmarks5_yunet: list[tuple[float, float]] | None = None
+    landmarks5_yunet: Annotated[list[tuple[float, float]], msgspec.Meta(min_length=5, max_length=5)] | None = None
 
 
-class _Picture(msgspec.Struct, frozen=True):
+class Picture(msgspec.Struct, frozen=True):
+    """A picture as annotations have it: the data set it is from, its name in the tar, and its faces."""
+
     source: str
     file: str
-    faces: list[_Face]
+    faces: list[Face]
 
 
 def read_set(data: Path, problems: list[str]) -> Iterator[Scene]:
@@ -54,24 +62,42 @@ def read_set(data: Path, problems: list[str]) -> Iterator[Scene]:
 def read_tars(folder: Path, problems: list[str]) -> Iterator[Scene]:
     """``annotations.json`` with ``source``, ``file`` and ``faces``, and a tar of pictures for each source.
 
+    Without it the tars that ``pocketface people --whole`` made, each with its own ``annotations.json``.
+
     Raises:
-        InvalidData: the annotations cannot be read.
+        InvalidData: the annotations or a tar cannot be read.
     """
-    try:
-        listed = msgspec.json.decode((folder / ANNOTATIONS).read_bytes(), type=list[_Picture])
-    except (OSError, msgspec.MsgspecError) as e:
-        raise InvalidData(f"{folder / ANNOTATIONS}: expected a list of pictures with their faces: {e}") from e
-    by_source: dict[str, dict[str, _Picture]] = {}
-    for picture in listed:
-        by_source.setdefault(picture.source, {})[picture.file] = picture
-    for source, pictures in by_source.items():
-        for name, image in _members(folder / f"{source}.tar", problems):
+    tars = _by_source(folder) if (folder / ANNOTATIONS).is_file() else _by_shard(folder)
+    for tar, pictures in tars:
+        for name, image in _members(tar, problems):
             known = pictures.pop(name, None)
             if known is None:
-                problems.append(f"{source}: {name} is not in {ANNOTATIONS}")
+                problems.append(f"{tar.stem}: {name} is not in {ANNOTATIONS}")
             else:
                 yield _annotated(known, image)
-        problems += [f"{source}: {name} is not in its tar" for name in pictures]
+        problems += [f"{tar.stem}: {name} is not in its tar" for name in pictures]
+
+
+def _by_source(folder: Path) -> Iterator[tuple[Path, dict[str, Picture]]]:
+    tars: dict[Path, dict[str, Picture]] = {}
+    for picture in _pictures(folder, (folder / ANNOTATIONS).read_bytes):
+        tars.setdefault(folder / f"{picture.source}.tar", {})[picture.file] = picture
+    yield from tars.items()
+
+
+def _by_shard(folder: Path) -> Iterator[tuple[Path, dict[str, Picture]]]:
+    for tar in sorted(folder.glob(SHARDS)):
+        read = TarShelf(tar, [tar]).find(ANNOTATIONS)
+        if read is None:
+            raise InvalidData(f"{tar}: no {ANNOTATIONS} in it; a detector learns from what people --whole makes")
+        yield tar, {picture.file: picture for picture in _pictures(tar, read)}
+
+
+def _pictures(place: Path, read: Read) -> list[Picture]:
+    try:
+        return msgspec.json.decode(read(), type=list[Picture])
+    except (OSError, InvalidImage, msgspec.MsgspecError, UnicodeError) as e:
+        raise InvalidData(f"{place / ANNOTATIONS}: expected a list of pictures with their faces: {e}") from e
 
 
 def read_portraits(folder: Path, problems: list[str]) -> Iterator[tuple[str, Any, Any]]:
@@ -92,7 +118,7 @@ def _members(file: Path, problems: list[str]) -> Iterator[tuple[str, Any]]:
     try:
         with tarfile.open(file) as archive:
             for member in archive:
-                if not member.isfile():
+                if not member.isfile() or member.name.endswith(".json"):
                     continue
                 stream = archive.extractfile(member)
                 assert stream is not None
@@ -104,7 +130,7 @@ def _members(file: Path, problems: list[str]) -> Iterator[tuple[str, Any]]:
         raise InvalidData(f"{file}: cannot be read as a tar: {e}") from e
 
 
-def _annotated(picture: _Picture, image: Any) -> Scene:
+def _annotated(picture: Picture, image: Any) -> Scene:
     xywh = np.array([face.bbox_xywh for face in picture.faces], np.float64).reshape(-1, 4)
     boxes = np.concatenate([xywh[:, :2], xywh[:, :2] + xywh[:, 2:]], axis=1)
     none = [(np.nan, np.nan)] * 5

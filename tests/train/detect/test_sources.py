@@ -62,9 +62,47 @@ def test_tars_with_annotations(tars: Path) -> None:
     assert all(any(name in problem for problem in problems) for name in ("bad.png", "more.png", "missing.png"))
 
 
-def test_garbled_annotations_are_refused(tars: Path) -> None:
-    (tars / "annotations.json").write_text("[{]")
+GARBLED = {
+    "no JSON": b"[{]",
+    "no text": b"\xff\xfe",
+    "no list": b"{}",
+    "three landmarks": json.dumps(
+        [{"source": "one", "file": "a.png", "faces": [face(1, 2, 3, 4, landmarks=[[1, 2]] * 3)]}]
+    ).encode(),
+}
+
+
+@pytest.mark.parametrize("content", GARBLED.values(), ids=GARBLED)
+def test_garbled_annotations_are_refused(tars: Path, content: bytes) -> None:
+    (tars / "annotations.json").write_bytes(content)
     with pytest.raises(InvalidData, match=r"annotations\.json"):
+        list(read_tars(tars, []))
+    (tars / "annotations.json").unlink()
+    pack(tars / "people_000000.tar", {"a.png": picture(), "annotations.json": content})
+    with pytest.raises(InvalidData, match=r"people_000000\.tar/annotations\.json"):
+        list(read_tars(tars, []))
+
+
+def test_tars_with_annotations_of_their_own(tars: Path) -> None:
+    """Like one tar with annotations beside it, and the same of it is named as missing."""
+    problems: list[str] = []
+    listed = (tars / "annotations.json").read_bytes()
+    (tars / "annotations.json").unlink()
+    pack(tars / "people_000500.tar", {"a.png": picture(), "annotations.json": listed})
+    pack(tars / "people_000000.tar", {"bad.png": picture()[:60], "annotations.json": listed, "missing.png": picture()})
+    read = list(read_tars(tars, problems))
+    assert [(one.name, one.source, len(one.boxes)) for one in read] == [("missing.png", "one", 0), ("a.png", "one", 3)]
+    assert [problem.split(": ")[1].split()[0] for problem in problems] == [
+        *("bad.png", "a.png", "bad.png"),
+        *("bad.png", "missing.png"),
+    ]
+
+
+def test_a_truncated_tar_is_refused(tars: Path) -> None:
+    (tars / "annotations.json").unlink()
+    pack(tars / "people_000000.tar", {"a.png": picture(), "annotations.json": b"[]"})
+    (tars / "people_000000.tar").write_bytes((tars / "people_000000.tar").read_bytes()[:700])
+    with pytest.raises(InvalidData, match=r"people_000000\.tar"):
         list(read_tars(tars, []))
 
 
