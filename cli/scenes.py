@@ -61,7 +61,7 @@ def report(scenes: Path, models: Sequence[Path], name: str, as_json: bool) -> No
     A model is an exported detector, or a checkpoint (.safetensors), which runs on torch.
     """
     from ..train.detect.judge import judge
-    from ..train.detect.report import OPERATIONS, PORTRAITS, PRECISIONS, finder, rows_of
+    from ..train.detect.report import TABLES, finder, rows_of
     from ..train.detect.scenes import SceneStore
     from .progress import training_bar
 
@@ -72,7 +72,7 @@ def report(scenes: Path, models: Sequence[Path], name: str, as_json: bool) -> No
     if as_json:
         print_json({file: asdict(found) for file, found in judgements.items()})
         return
-    for part, (title, columns) in enumerate((PRECISIONS, OPERATIONS, PORTRAITS)):
+    for part, (title, columns) in enumerate(TABLES):
         show(title, columns, [row for file, found in judgements.items() for row in rows_of(file, found)[part]], False)
 
 

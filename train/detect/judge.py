@@ -23,20 +23,16 @@ from ...runtime.boxes import iou
 from ...runtime.detector import DetectedFace
 from ...runtime.pose import euler_angles, geodesic_deg
 from .holdout import held_out
+from .judge_pose import ANY, SAME_FACE, Find, Poses, judge_poses
 from .scenes import Scene
 from .sources import PORTRAITS
 from .tilt import turn
-
-#: Finds the faces of a picture that score at least so much, best first.
-Find = Callable[[NDArray[np.uint8], float], Sequence[DetectedFace]]
 
 SIZE, SMALLEST = 320, 12.0
 #: Scores at which recall and precision are told.
 THRESHOLDS = (0.3, 0.4, 0.5)
 #: Degrees by which portraits are turned, both ways.
 TURNED_DEG = (0.0, 15.0, 30.0)
-#: Least IoU of the box that is taken for a portrait's face.
-SAME_FACE = 0.3
 
 
 @dataclass(frozen=True)
@@ -71,11 +67,13 @@ class Judgement:
         precisions: over all sources first, then by source.
         operations: what is found and what is wrong at each of the ``THRESHOLDS``, over all sources.
         portraits: landmarks and pose, at each of ``TURNED_DEG``.
+        poses: of faces in photographs.
     """
 
     precisions: tuple[AveragePrecision, ...]
     operations: tuple[Operation, ...]
     portraits: tuple[Portraits, ...]
+    poses: Poses
 
 
 #: Told how many pictures were searched, and of how many.
@@ -96,7 +94,8 @@ def judge(find: Find, scenes: Iterable[Scene], progress: Progress = unseen) -> J
     matchings = [matching_of(search) for search in everywhere]
     operations = tuple(operation(everywhere, matchings, threshold) for threshold in THRESHOLDS)
     marked = [one for one in held if one.source == PORTRAITS]
-    return Judgement(precisions, operations, tuple(_portraits(find, marked, angle) for angle in TURNED_DEG))
+    portraits = tuple(_portraits(find, marked, angle) for angle in TURNED_DEG)
+    return Judgement(precisions, operations, portraits, judge_poses(find, held))
 
 
 def search_held_out(find: Find, scenes: Iterable[Scene], progress: Progress = unseen) -> list[tuple[str, Search]]:
@@ -142,7 +141,7 @@ def _search(find: Find, one: Scene) -> Search:
 
 
 def _best(find: Find, one: Scene) -> DetectedFace | None:
-    faces = find(one.image, 0.1)
+    faces = find(one.image, ANY)
     if not faces:
         return None
     overlaps = iou(np.stack([face.box for face in faces]), one.boxes[:1])[:, 0]

@@ -18,7 +18,8 @@ from ...report import Column, Row
 from ...runtime.boxes import nms
 from ...runtime.detector import DetectedFace, Detector
 from ...runtime.preprocess import letterbox, to_source
-from .judge import SIZE, Find, Judgement
+from .judge import SIZE, Judgement
+from .judge_pose import Find
 
 Image = NDArray[np.uint8]
 
@@ -66,13 +67,14 @@ def on_torch(network: Mos) -> Find:
     return find
 
 
-def rows_of(file: str, found: Judgement) -> tuple[list[Row], list[Row], list[Row]]:
-    """The rows of a judgement in the three tables: ``PRECISIONS``, ``OPERATIONS`` and ``PORTRAITS``."""
+def rows_of(file: str, found: Judgement) -> tuple[list[Row], ...]:
+    """The rows of a judgement in each of ``TABLES``."""
     precisions = [{"file": file, **asdict(one)} for one in found.precisions]
     operations = [
         {"file": file, **asdict(one), "recall": one.recall, "precision": one.precision} for one in found.operations
     ]
-    return precisions, operations, [{"file": file, **asdict(one)} for one in found.portraits]
+    portraits = [{"file": file, **asdict(one)} for one in found.portraits]
+    return precisions, operations, portraits, [{"file": file, **asdict(found.poses)}]
 
 
 def _number(key: str, name: str, spec: str = "", unit: str = "") -> Column:
@@ -104,3 +106,12 @@ PORTRAITS = (
         *(_number(f"{part}_deg", part, ".2f", "°") for part in ("yaw", "pitch", "roll", "mean", "geodesic")),
     ),
 )
+POSES = (
+    "Poses of faces in photographs against those that were taught",
+    (
+        *(_FILE, _number("faces", "faces"), _number("found", "found")),
+        *(_number(f"{part}_r", f"{part}, correlation", ".2f") for part in ("yaw", "pitch", "roll")),
+        *(_number(f"{part}_deg", part, ".2f", "°") for part in ("yaw", "pitch", "roll")),
+    ),
+)
+TABLES = (PRECISIONS, OPERATIONS, PORTRAITS, POSES)

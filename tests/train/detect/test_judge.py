@@ -25,12 +25,12 @@ FIVE = np.array([[50.0, 60], [90, 60], [70, 80], [55, 100], [85, 100]], np.float
 
 @pytest.fixture
 def scenes() -> list[Scene]:
-    """Eighty pictures told apart by their middle: some held out, half of them portraits."""
+    """160 pictures told apart by their middle: some held out, half of them portraits."""
     made = []
-    for i in range(80):
+    for i in range(160):
         image = np.zeros((160, 160, 3), np.uint8)
         image[75:85, 75:85] = i
-        turned = rotation_of(np.array([i, 0.0, 0.0]))[None]
+        turned = rotation_of(np.array([i / 2, 0.0, 0.0]))[None]
         source = PORTRAITS if i % 2 else "crowd"
         boxes = [(40, 40, 100, 120)] if i % 2 else [(40, 40, 100, 120), (5, 5, 9, 9)]  # 8 pixels in the input
         five = np.stack([FIVE] * len(boxes))
@@ -48,9 +48,14 @@ class Oracle:
     def __call__(self, image: np.ndarray, lowest: float) -> list[DetectedFace]:
         one = self.scenes[number := int(image[80, 80, 0])]
         self.shown.add(one.name)
-        rotation = rotation_of(np.array([number + self.turn, 0.0, 0.0]))
+        rotation = rotation_of(np.array([number / 2 + self.turn, 0.0, 0.0]))
         moved = one.landmarks[0] + np.float32([self.shift, 0])
         return [DetectedFace(one.boxes[0], 0.45, moved, rotation)]
+
+
+def mirrored(face: DetectedFace) -> DetectedFace:
+    assert face.rotation is not None
+    return replace(face, rotation=face.rotation.T)
 
 
 def test_a_perfect_detector(scenes: list[Scene]) -> None:
@@ -63,6 +68,15 @@ def test_a_perfect_detector(scenes: list[Scene]) -> None:
     assert upright.geodesic_deg == pytest.approx(0, abs=1e-5)
     assert oracle.shown == {one.name for one in scenes if held_out(one.name)}
     assert upright.portraits == sum(one.source == PORTRAITS and held_out(one.name) for one in scenes)
+
+
+def test_poses_that_follow_and_poses_that_do_not(scenes: list[Scene]) -> None:
+    crowd = sum(one.source != PORTRAITS and held_out(one.name) for one in scenes)
+    good = judge(Oracle(scenes, turn=9.0), scenes).poses
+    assert (good.faces, good.found) == (2 * crowd, crowd)  # the small one is never found
+    assert (good.yaw_r, good.yaw_deg) == (pytest.approx(1), pytest.approx(9, abs=1e-3))
+    contrary = judge(lambda image, lowest: [mirrored(face) for face in Oracle(scenes)(image, lowest)], scenes).poses
+    assert contrary.yaw_r == pytest.approx(-1)
 
 
 @pytest.mark.parametrize("angle", [15.0, 30.0])
@@ -85,6 +99,7 @@ def test_a_blind_detector(scenes: list[Scene]) -> None:
     found = judge(lambda image, lowest: [], scenes)
     assert found.precisions[0].ap == 0
     assert all((one.found, np.isnan(one.nme)) == (0, True) for one in found.portraits)
+    assert (found.poses.found, np.isnan(found.poses.pitch_r)) == (0, True)
 
 
 def test_small_faces_need_not_be_found_and_are_not_wrong(scenes: list[Scene]) -> None:
