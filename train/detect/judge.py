@@ -158,11 +158,19 @@ def _portraits(find: Find, upright: Sequence[Scene], angle: float) -> Portraits:
     points = np.stack([face.landmarks for _, face in pairs])
     eyes = np.linalg.norm(marked[:, 0] - marked[:, 1], axis=1)
     nme = np.linalg.norm(points - marked, axis=2).mean(axis=1) / eyes
-    unknown = np.full((3, 3), np.nan)
-    known = np.stack([one.rotations[0] for one, _ in pairs]).astype(np.float64)
-    turned = np.stack([unknown if face.rotation is None else face.rotation for _, face in pairs]).astype(np.float64)
-    apart = np.abs((euler_angles(turned) - euler_angles(known) + 180) % 360 - 180).mean(axis=0)
-    yaw, pitch, roll = map(float, apart)
-    geodesic = float(geodesic_deg(turned, known).mean())
     mean, median = float(nme.mean()), float(np.median(nme))
-    return Portraits(angle, len(found), len(pairs), mean, median, yaw, pitch, roll, float(apart.mean()), geodesic)
+    return Portraits(angle, len(found), len(pairs), mean, median, *_pose_errors(pairs))
+
+
+def _pose_errors(pairs: Sequence[tuple[Scene, DetectedFace]]) -> tuple[float, float, float, float, float]:
+    """Over those whose pose is known and told: part of a face that was turned may be outside the picture."""
+    both = [(one.rotations[0], face.rotation) for one, face in pairs if face.rotation is not None]
+    known, told = np.array(both, np.float64).reshape(-1, 2, 3, 3).swapaxes(0, 1)
+    there = np.isfinite(known).all(axis=(1, 2))
+    if not there.any():
+        nan = float("nan")
+        return nan, nan, nan, nan, nan
+    known, told = known[there], told[there]
+    apart = np.abs((euler_angles(told) - euler_angles(known) + 180) % 360 - 180).mean(axis=0)
+    yaw, pitch, roll = map(float, apart)
+    return yaw, pitch, roll, float(apart.mean()), float(geodesic_deg(told, known).mean())
