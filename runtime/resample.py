@@ -20,7 +20,7 @@ MAX_BOX = 256
 
 _TOGETHER = 8  # results of one product; more of them would multiply by more zeros
 _SPAN = 32  # pixels that one product takes, about, however far apart its results are
-_CHUNK = 1 << 18  # column sums at a time: few operations, and no memory worth counting
+_CHUNK = 1 << 20  # column sums at a time: few operations, and no memory worth counting
 
 
 def box_mean(image: NDArray[np.uint8], k: int, out: NDArray[np.uint8] | None = None) -> NDArray[np.uint8]:
@@ -57,7 +57,10 @@ def box_mean(image: NDArray[np.uint8], k: int, out: NDArray[np.uint8] | None = N
 
 def _mean_rows(rows: NDArray[np.uint8], box_height: int, k: int, out: NDArray[np.uint8]) -> None:
     width = rows.shape[1]
-    sums = rows.reshape(-1, box_height, 3 * width).sum(axis=1, dtype=np.uint16)  # at most 256 * 255
+    lines = rows.reshape(-1, box_height, 3 * width)
+    sums = lines[:, 0].astype(np.uint16)
+    for i in range(1, box_height):
+        sums += lines[:, i]  # at most 256 * 255
     whole = width // k
     if whole:
         _mean_columns(sums[:, : 3 * k * whole], box_height, k, out[:, :whole])
@@ -72,15 +75,13 @@ def _mean_columns(sums: NDArray[np.uint16], box_height: int, box_width: int, out
     values, span = sums.reshape(-1), 1  # boxes follow one another, across rows too; each value sums span pixels
     while box_width // span > 2 and not box_width // span % 2:
         values, span = np.add(values[: -3 * span], values[3 * span :], dtype=wide), 2 * span
-    totals: NDArray[Any] = np.empty((3, out.shape[0] * out.shape[1]), wide)
-    for c, total in enumerate(totals):
+    for c in range(3):
         first, *others = (values[3 * j + c :: 3 * box_width] for j in range(0, box_width, span))
-        np.add(first, others.pop() if others else 0, out=total, dtype=wide)
+        total: NDArray[Any] = np.add(first, others.pop() if others else 0, dtype=wide)
         for other in others:
             total += other
-    totals += n // 2
-    totals //= n
-    for c, total in enumerate(totals):
+        total += n // 2
+        total //= n
         out[..., c] = total.reshape(out.shape[:2])
 
 
