@@ -150,31 +150,44 @@ def _blends(columns: bytes, width: int) -> tuple[tuple[slice, slice, NDArray[np.
     return tuple(products)
 
 
-def sample(image: NDArray[np.uint8], rows: NDArray[np.int64], columns: NDArray[np.int64]) -> NDArray[np.uint8]:
+def sample(
+    image: NDArray[np.uint8],
+    rows: NDArray[np.integer[Any]],
+    columns: NDArray[np.integer[Any]],
+    out: NDArray[np.uint8] | None = None,
+) -> NDArray[np.uint8]:
     """Sample n single points by the formula of ``stretch``; pixels outside the picture count as 0.
 
     Args:
         image: (H, W, 3) uint8.
-        rows: (n,) int64 positions in 1/256 pixel.
-        columns: (n,) int64 likewise.
+        rows: (n,) int64 positions in 1/256 pixel, or int32, which is twice as fast.
+        columns: (n,) likewise.
+        out: (n, 3) uint8 of any strides to write to.
 
     Returns:
-        (n, 3) uint8.
+        ``out``, or a new array like it.
     """
     height, width = image.shape[:2]
     framed = np.zeros((height + 3, width + 3, 3), np.uint8)  # black all round, so that no point is a special case
     framed[1:-2, 1:-2] = image
     flat, line = framed.reshape(-1), 3 * (width + 3)
     rows, columns = (np.minimum(np.maximum(n, -256), 256 * m) for n, m in ((rows, height), (columns, width)))
-    down, right = (rows & 255).astype(np.uint16), (columns & 255).astype(np.uint32)
-    up, left = 256 - down, 256 - right
-    first = rows >> 8
-    first *= line
+    first = np.multiply(rows >> 8, line, dtype=np.intp)
     first += (columns >> 8) * 3
     first += line + 3
-    points = np.empty((len(rows), 3), np.uint8)
+    down, right = (n.astype(np.uint8) for n in (rows, columns))  # the lower 8 bits
+    down, right = down.astype(np.uint16), right.astype(np.uint32)
+    up, left = 256 - down, 256 - right
+    if out is None:
+        out = np.empty((len(rows), 3), np.uint8)
     for c in range(3):  # one channel at a time: arrays so small that they are not given back to the system each time
         p00, p01, p10, p11 = (flat[c + step :].take(first) for step in (0, 3, line, line + 3))
-        before, after = p00 * up + p10 * down, p01 * up + p11 * down  # at most 255 * 256: fits in uint16
-        points[:, c] = (before * left + after * right + np.uint32(32768)) >> np.uint32(16)
-    return points
+        before, after = p00 * up, p01 * up  # at most 255 * 256: fits in uint16
+        before += p10 * down
+        after += p11 * down
+        total = before * left
+        total += after * right
+        total += 32768
+        total >>= 16
+        out[:, c] = total
+    return out
