@@ -14,6 +14,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,7 @@ STEPS = {
     "suppress": ("runtime.detector", "nms"),
     "align": ("runtime.embedder", "align_face"),
 }
+READING = "read the JPEG"
 ENGINES = ("detector's run", "embedder's run")
 #: Of the photo, as a phone's preview has it.
 HEIGHT, WIDTH = 720, 1280
@@ -64,8 +66,9 @@ class Timed:
     """One checkout's analyzer, its steps and engines under a stopwatch."""
 
     def __init__(self, package: str, detector: Path, recognizer: Path) -> None:
-        analyzer, found, crops = (
-            importlib.import_module(f"{package}.runtime.{name}") for name in ("analyzer", "detector", "embedder")
+        analyzer, found, crops, images = (
+            importlib.import_module(f"{package}.runtime.{name}")
+            for name in ("analyzer", "detector", "embedder", "images")
         )
         self._analyzer = analyzer.FaceAnalyzer(
             found.Detector(detector, threads=1), crops.Embedder(recognizer, threads=1)
@@ -79,13 +82,14 @@ class Timed:
         for step, part in zip(ENGINES, (self._analyzer.detector, self._analyzer.embedder), strict=True):
             backend = part._session.backend
             backend.run = self._watch.wrap(step, backend.run)
-        self._whole = self._watch.wrap("rest", self._analyzer.analyze)
+        self._read = self._watch.wrap(READING, images.load_image)
+        self._analyze = self._watch.wrap("rest", self._analyzer.analyze)
 
-    def __call__(self, photo: NDArray[np.uint8]) -> tuple[int, dict[str, float]]:
-        """Faces found, and the time of every step in milliseconds."""
+    def __call__(self, jpeg: bytes) -> tuple[int, dict[str, float]]:
+        """Faces found in a picture's file, and the time of every step in milliseconds."""
         self._watch.times_ms.clear()
-        faces = len(self._whole(photo))
-        return faces, {step: self._watch.times_ms[step] for step in (*STEPS, *ENGINES, "rest")}
+        faces = len(self._analyze(self._read(jpeg)))
+        return faces, {step: self._watch.times_ms[step] for step in (READING, *STEPS, *ENGINES, "rest")}
 
 
 def crowd(faces: int) -> NDArray[np.uint8]:
@@ -101,7 +105,7 @@ def crowd(faces: int) -> NDArray[np.uint8]:
 def measure_pipeline(
     detector: Path, recognizer: Path, before: Path | None = None, *, rounds: int = 40
 ) -> Iterator[Section]:
-    """A table for a photo with one face and one for a photo with twenty: time of each step, its share, and Python's.
+    """A table for a photo with one face and one for a photo with twenty: time of each step, its shares, and Python's.
 
     Args:
         detector: a detector's file.
@@ -130,40 +134,39 @@ def _load_checkout(root: Path, name: str = "pocketface_before") -> str:
 
 
 def _section(checkouts: dict[str, Timed], photo: NDArray[np.uint8], rounds: int) -> Section:
-    steps = ("read the JPEG", *STEPS, *ENGINES, "rest")
-    times: dict[str, list[list[float]]] = {name: [] for name in checkouts}
-    load_image = importlib.import_module("..runtime.images", __package__).load_image
+    times: dict[str, list[dict[str, float]]] = {name: [] for name in checkouts}
     stream = io.BytesIO()
     Image.fromarray(photo).save(stream, "JPEG", quality=90)
     faces = 0
     for turn in range(rounds + 3):
-        for name, analyze in checkouts.items() if turn % 2 else reversed(checkouts.items()):
-            start = time.thread_time()
-            load_image(stream.getvalue())
-            reading = (time.thread_time() - start) * 1e3
-            faces, spent = analyze(photo)
+        for name, timed in checkouts.items() if turn % 2 else reversed(checkouts.items()):
+            faces, spent = timed(stream.getvalue())
             if turn >= 3:
-                times[name].append([reading, *spent.values()])
-    medians = {name: np.median(rows, axis=0).tolist() for name, rows in times.items()}
-    return _table(f"A photo of {WIDTH} x {HEIGHT}, {faces} faces found, {rounds} rounds", steps, medians)
+                times[name].append(spent)
+    medians = {name: {step: median(row[step] for row in rows) for step in rows[0]} for name, rows in times.items()}
+    return _table(f"A photo of {WIDTH} x {HEIGHT}, {faces} faces found, {rounds} rounds", medians)
 
 
-def _table(title: str, steps: tuple[str, ...], medians: dict[str, list[float]]) -> Section:
-    analysed = {name: dict(zip(steps[1:], times[1:], strict=True)) for name, times in medians.items()}
-    whole = {name: sum(times.values()) for name, times in analysed.items()}
-    engines = {name: sum(times[step] for step in ENGINES) for name, times in analysed.items()}
-    lines = {step: {name: times[i] for name, times in medians.items()} for i, step in enumerate(steps)}
-    lines["Python's, all but reading and the runs"] = {name: whole[name] - engines[name] for name in medians}
-    lines["all but reading"] = whole
+def _table(title: str, medians: dict[str, dict[str, float]]) -> Section:
+    """Every step, what is Python's of them, and the whole, with its share of both wholes: all, and all but reading."""
+    whole = {name: sum(times.values()) for name, times in medians.items()}
+    analysis = {name: whole[name] - times[READING] for name, times in medians.items()}
+    engines = {name: sum(times[step] for step in ENGINES) for name, times in medians.items()}
+    lines = {step: {name: times[step] for name, times in medians.items()} for step in medians["now"]}
+    lines["Python's, all but reading and the runs"] = {name: analysis[name] - engines[name] for name in medians}
+    lines |= {"all but reading": analysis, "all": whole}
     rows: list[Row] = []
     for step, times_ms in lines.items():
         row: Row = {"step": step, **times_ms, "share": times_ms["now"] / whole["now"]}
+        if step not in (READING, "all"):
+            row["analysis_share"] = times_ms["now"] / analysis["now"]
         if "before" in medians:
             row["ratio"] = times_ms["now"] / times_ms["before"]
         rows.append(row)
     columns = [Column(key="step", name="step")]
     columns += [Column(key=name, name=name, unit="ms", kind="number", spec=".2f") for name in reversed(medians)]
-    columns += [Column(key="share", name="share", kind="number", spec=".0%")]
+    columns += [Column(key="share", name="of all", kind="number", spec=".1%")]
+    columns += [Column(key="analysis_share", name="of all but reading", kind="number", spec=".1%")]
     if "before" in medians:
         columns.append(Column(key="ratio", name="of before", kind="number", spec=".2f"))
     return Section(title=title, columns=tuple(columns), rows=rows)

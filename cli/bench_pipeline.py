@@ -23,8 +23,8 @@ from .output import as_json, command_line, show_report
 def pipeline(detector: Path, recognizer: Path, before: Path | None, rounds: int, as_json: bool) -> None:
     """Measure each step from a photo to embeddings, with one face and with twenty, on one thread.
 
-    What is neither reading the JPEG nor a run of an engine is Python's own share. For whoever changes this code:
-    --before measures another checkout in the same rounds.
+    What is neither reading the JPEG nor a run of an engine is Python's own; its share is given of all, and of all but
+    reading. For whoever changes this code: --before measures another checkout in the same rounds.
     """
     from ..bench.pipeline import measure_pipeline
     from ..report import Report

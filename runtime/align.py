@@ -55,6 +55,8 @@ def align_face(
     landmarks: Points,
     template: Points = ARCFACE_TEMPLATE,
     size: tuple[int, int] = (112, 112),
+    *,
+    planes: bool = False,
 ) -> NDArray[np.uint8]:
     """Warp a face so that its landmarks come to lie on ``template``; what is outside the picture is 0.
 
@@ -77,6 +79,7 @@ def align_face(
         landmarks: (n, 2) points (x, y) in it; may lie outside.
         template: (n, 2) where they belong, in pixels of the crop.
         size: (h, w) of the crop.
+        planes: keep each colour together in memory, as ``letterbox`` does.
 
     Returns:
         (h, w, 3) uint8 RGB.
@@ -92,10 +95,11 @@ def align_face(
     half = _ONE // 2 - 32640 * k
     rows, columns = _Grid(-B, A, Y0 + half, UNITS * k), _Grid(A, B, X0 + half, UNITS * k)
     (top, bottom), (left, right) = rows.reach(h, w, -(-height // k)), columns.reach(h, w, -(-width // k))
-    if top >= bottom or left >= right:
-        return np.zeros((h, w, 3), np.uint8)
-    region = box_mean(image[top * k : bottom * k, left * k : right * k], k)
-    return sample(region, rows.positions(h, w, top), columns.positions(h, w, left)).reshape(h, w, 3)
+    crop = np.zeros((3, h, w), np.uint8).transpose(1, 2, 0) if planes else np.zeros((h, w, 3), np.uint8)
+    if top < bottom and left < right:
+        region = box_mean(image[top * k : bottom * k, left * k : right * k], k)
+        sample(region, rows.positions(h, w, top), columns.positions(h, w, left), out=crop.reshape(-1, 3))
+    return crop
 
 
 class _Grid(NamedTuple):
@@ -106,16 +110,24 @@ class _Grid(NamedTuple):
     start: int
     step: int
 
-    def reach(self, h: int, w: int, length: int) -> tuple[int, int]:
-        """First and one past the last of ``length`` pixels that are blended anywhere: the farthest are at corners."""
-        corners = [(self.across * u + self.down * v + self.start) // self.step for u in (0, w - 1) for v in (0, h - 1)]
-        return max(min(corners) >> 8, 0), min((max(corners) >> 8) + 2, length)
+    def corners(self, h: int, w: int) -> list[int]:
+        """Of an (h, w) crop, before the division: nothing lies farther out."""
+        return [self.across * u + self.down * v + self.start for u in (0, w - 1) for v in (0, h - 1)]
 
-    def positions(self, h: int, w: int, origin: int) -> NDArray[np.int64]:
-        """``(h * w,)`` row by row, counted from the pixel ``origin``."""
-        start = self.start - UNITS * origin * self.step
-        u, v = np.arange(w, dtype=np.int64), np.arange(h, dtype=np.int64)[:, None]
-        places = self.across * u + (self.down * v + start)
+    def reach(self, h: int, w: int, length: int) -> tuple[int, int]:
+        """First and one past the last of ``length`` pixels that are blended anywhere."""
+        corners = [n // self.step >> 8 for n in self.corners(h, w)]
+        return max(min(corners), 0), min(max(corners) + 2, length)
+
+    def positions(self, h: int, w: int, origin: int) -> NDArray[np.integer[Any]]:
+        """``(h * w,)`` row by row, counted from the pixel ``origin``; int32 where all fit: faster to work on."""
+        grid = self._replace(start=self.start - UNITS * origin * self.step)
+        u, v = grid.across * np.arange(w, dtype=np.int64), grid.down * np.arange(h, dtype=np.int64) + grid.start
+        places: NDArray[Any]
+        if max(map(abs, grid.corners(h, w))) < 1 << 31:
+            places = u.astype(np.int32) + v.astype(np.int32)[:, None]  # where the sum fits, what wraps wraps back
+        else:
+            places = u + v[:, None]
         places //= self.step
         return places.ravel()
 

@@ -35,8 +35,8 @@ class Candidates(NamedTuple):
 
     def checked(self) -> Candidates:
         """Itself, if the parts have these shapes; ValueError otherwise."""
-        shapes = [np.shape(part) for part in self if part is not None]
-        if shapes != [(np.size(self.scores), *rest) for rest in ((), (4,), (5, 2), (3, 3))][: len(shapes)]:
+        shapes = [part.shape for part in self if part is not None]
+        if shapes != [(self.scores.size, *rest) for rest in ((), (4,), (5, 2), (3, 3))][: len(shapes)]:
             raise ValueError(f"shapes {shapes} are not those of scores, boxes, landmarks and rotations")
         return self
 

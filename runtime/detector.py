@@ -15,7 +15,6 @@ from ..errors import InvalidContract, UnsupportedModel
 from .backends import Backend
 from .boxes import nms
 from .decode import DECODERS, Candidates
-from .images import check_image
 from .pose import euler_angles
 from .preprocess import letterbox, to_source
 from .session import Session
@@ -122,7 +121,7 @@ class Detector:
 
     def _likely(self, image: NDArray[np.uint8], score_threshold: float | None) -> tuple[Candidates, float]:
         """Those above the threshold, in pixels of the canvas, and the canvas's scale."""
-        canvas, scale = letterbox(check_image(image), self.size, planes=self.contract.input.layout == "NCHW")
+        canvas, scale = letterbox(image, self.size, planes=self.contract.input.layout == "NCHW")
         decoded = self._decoded(canvas)
         self._session.require_finite("scores", decoded.scores)
         threshold = self._session.task.score_threshold if score_threshold is None else score_threshold

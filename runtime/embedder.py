@@ -69,7 +69,8 @@ class Embedder:
             InvalidImage: not such a picture.
             InvalidGeometry: landmarks of another shape, not finite, or all in one place.
         """
-        return align_face(image, landmarks, np.asarray(self._session.task.template), self.size)
+        planes = self.contract.input.layout == "NCHW"
+        return align_face(image, landmarks, self.task.template, self.size, planes=planes)
 
     def embed(self, crops: NDArray[np.uint8] | list[NDArray[np.uint8]]) -> NDArray[np.float32]:
         """Embed aligned crops, one ``(h, w, 3) uint8`` RGB or ``(N, h, w, 3)`` of them.
@@ -138,6 +139,8 @@ class Embedder:
 
     def _checked(self, crops: NDArray[np.uint8] | list[NDArray[np.uint8]]) -> NDArray[np.uint8]:
         try:
+            if isinstance(crops, list) and crops:  # np.asarray would not keep colours together that are
+                crops = np.concatenate([np.asarray(crop)[None] for crop in crops])
             batch = np.asarray(crops)
         except ValueError as e:
             raise InvalidImage(f"crops of different shapes, expected {self.size} for all; use align()") from e

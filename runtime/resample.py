@@ -20,7 +20,7 @@ MAX_BOX = 256
 
 _TOGETHER = 8  # results of one product; more of them would multiply by more zeros
 _SPAN = 32  # pixels that one product takes, about, however far apart its results are
-_CHUNK = 1 << 18  # column sums at a time: few operations, and no memory worth counting
+_CHUNK = 1 << 20  # column sums at a time: few operations, and no memory worth counting
 
 
 def box_mean(image: NDArray[np.uint8], k: int, out: NDArray[np.uint8] | None = None) -> NDArray[np.uint8]:
@@ -72,15 +72,13 @@ def _mean_columns(sums: NDArray[np.uint16], box_height: int, box_width: int, out
     values, span = sums.reshape(-1), 1  # boxes follow one another, across rows too; each value sums span pixels
     while box_width // span > 2 and not box_width // span % 2:
         values, span = np.add(values[: -3 * span], values[3 * span :], dtype=wide), 2 * span
-    totals: NDArray[Any] = np.empty((3, out.shape[0] * out.shape[1]), wide)
-    for c, total in enumerate(totals):
+    for c in range(3):
         first, *others = (values[3 * j + c :: 3 * box_width] for j in range(0, box_width, span))
-        np.add(first, others.pop() if others else 0, out=total, dtype=wide)
+        total: NDArray[Any] = np.add(first, others.pop() if others else 0, dtype=wide)
         for other in others:
             total += other
-    totals += n // 2
-    totals //= n
-    for c, total in enumerate(totals):
+        total += n // 2
+        total //= n
         out[..., c] = total.reshape(out.shape[:2])
 
 
@@ -149,31 +147,43 @@ def _blends(columns: bytes, width: int) -> tuple[tuple[slice, slice, NDArray[np.
     return tuple(products)
 
 
-def sample(image: NDArray[np.uint8], rows: NDArray[np.int64], columns: NDArray[np.int64]) -> NDArray[np.uint8]:
+def sample(
+    image: NDArray[np.uint8],
+    rows: NDArray[np.integer[Any]],
+    columns: NDArray[np.integer[Any]],
+    out: NDArray[np.uint8] | None = None,
+) -> NDArray[np.uint8]:
     """Sample n single points by the formula of ``stretch``; pixels outside the picture count as 0.
 
     Args:
         image: (H, W, 3) uint8.
-        rows: (n,) int64 positions in 1/256 pixel.
-        columns: (n,) int64 likewise.
+        rows: (n,) int64 or int32 positions in 1/256 pixel.
+        columns: (n,) likewise.
+        out: (n, 3) uint8 of any strides to write to.
 
     Returns:
-        (n, 3) uint8.
+        ``out``, or a new array like it.
     """
     height, width = image.shape[:2]
     framed = np.zeros((height + 3, width + 3, 3), np.uint8)  # black all round, so that no point is a special case
     framed[1:-2, 1:-2] = image
     flat, line = framed.reshape(-1), 3 * (width + 3)
-    rows, columns = (np.minimum(np.maximum(n, -256), 256 * m) for n, m in ((rows, height), (columns, width)))
-    down, right = (rows & 255).astype(np.uint16), (columns & 255).astype(np.uint32)
-    up, left = 256 - down, 256 - right
-    first = rows >> 8
-    first *= line
+    rows, columns = rows.clip(-256, 256 * height), columns.clip(-256, 256 * width)
+    first = np.multiply(rows >> 8, line, dtype=np.intp)
     first += (columns >> 8) * 3
     first += line + 3
-    points = np.empty((len(rows), 3), np.uint8)
+    down, right = (rows & 255).astype(np.uint16), (columns & 255).astype(np.uint32)
+    up, left = 256 - down, 256 - right
+    if out is None:
+        out = np.empty((len(rows), 3), np.uint8)
     for c in range(3):  # one channel at a time: arrays so small that they are not given back to the system each time
         p00, p01, p10, p11 = (flat[c + step :].take(first) for step in (0, 3, line, line + 3))
-        before, after = p00 * up + p10 * down, p01 * up + p11 * down  # at most 255 * 256: fits in uint16
-        points[:, c] = (before * left + after * right + np.uint32(32768)) >> np.uint32(16)
-    return points
+        before, after = p00 * up, p01 * up  # at most 255 * 256: fits in uint16
+        before += p10 * down
+        after += p11 * down
+        total = before * left
+        total += after * right
+        total += 32768
+        total >>= 16
+        out[:, c] = total
+    return out

@@ -55,10 +55,11 @@ class Session(Generic[Task]):
         """
         answers = self.backend.run({self.contract.input.name: to_tensor(images, self.contract.input)})
         names = self.contract.outputs
-        if missing := set(names.values()) - answers.keys():
-            came = ", ".join(sorted(answers))
-            raise InvalidContract(f"{self.artifact.path}: gave {came}, but its contract also names {sorted(missing)}")
-        return {meaning: self._real(name, answers[name]) for meaning, name in names.items()}
+        try:
+            return {meaning: self._real(name, answers[name]) for meaning, name in names.items()}
+        except KeyError as e:
+            came, missing = ", ".join(sorted(answers)), sorted(set(names.values()) - answers.keys())
+            raise InvalidContract(f"{self.artifact.path}: gave {came}, but its contract also names {missing}") from e
 
     def _real(self, name: str, answer: NDArray[Any]) -> NDArray[np.float32]:
         """An answer as float32; integers that the engine left are steps of an unknown size, and mean nothing."""

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import pocketface
-from pocketface.bench.pipeline import Stopwatch, _load_checkout, _table, crowd
+from pocketface.bench.pipeline import ENGINES, READING, Stopwatch, _load_checkout, _table, crowd
 from pocketface.evaluate.faces import bundled_portraits
 
 
@@ -56,9 +56,12 @@ def test_what_is_no_checkout_is_refused(tmp_path: Path) -> None:
 
 
 def test_shares_and_ratios() -> None:
-    steps = ("read the JPEG", "letterbox", "detector's run", "embedder's run", "rest")
-    section = _table("t", steps, {"now": [9, 1, 4, 4, 1], "before": [9, 2, 4, 4, 2]})
+    steps = (READING, "letterbox", *ENGINES, "rest")
+    times = {"now": (10, 1, 4, 4, 1), "before": (10, 2, 4, 4, 2)}
+    section = _table("t", {name: dict(zip(steps, ms, strict=True)) for name, ms in times.items()})
     rows = {row["step"]: row for row in section.rows}
     python = rows["Python's, all but reading and the runs"]
-    assert (python["now"], python["before"], python["share"], python["ratio"]) == (2, 4, 0.2, 0.5)
-    assert rows["all but reading"]["now"] == 10
+    assert (python["now"], python["before"], python["ratio"]) == (2, 4, 0.5)
+    assert (python["share"], python["analysis_share"]) == (0.1, 0.2)
+    assert (rows["all but reading"]["now"], rows["all"]["now"]) == (10, 20)
+    assert "analysis_share" not in rows[READING]

@@ -9,7 +9,7 @@ import pytest
 
 from pocketface.contract import ARCFACE_TEMPLATE
 from pocketface.errors import InvalidGeometry, InvalidImage
-from pocketface.runtime.align import align_face, estimate_similarity
+from pocketface.runtime.align import _Grid, align_face, estimate_similarity
 
 TEMPLATE = np.array(ARCFACE_TEMPLATE)
 
@@ -196,6 +196,30 @@ def test_views_and_read_only_pictures() -> None:
         for view in (image[::-1], image.transpose(1, 0, 2), image[20:, 10:], image[:, :, ::-1]):
             np.testing.assert_array_equal(align_face(view, landmarks), align_face(view.copy(), landmarks))
     assert align_face(image, landmarks).flags.c_contiguous
+
+
+@pytest.mark.parametrize("scale", [0.7, 3.5, 90])
+def test_planes_change_only_where_a_value_lies(scale: float) -> None:
+    image, landmarks = picture(90, 70), (TEMPLATE - 56) * scale + 40
+    planes = align_face(image, landmarks, size=(50, 60), planes=True)
+    np.testing.assert_array_equal(planes, align_face(image, landmarks, size=(50, 60)))
+    assert planes.transpose(2, 0, 1).flags.c_contiguous
+
+
+@pytest.mark.parametrize(
+    ("grid", "dtype"),
+    [
+        (_Grid(-30_000, 70_000, 12_345, 256), np.int32),
+        (_Grid(-(1 << 28), 1000, 1_300_000_000, 3 * 256), np.int32),  # the sums fit, what u adds does not
+        (_Grid(1 << 27, 1 << 27, 0, 3 * 256), np.int64),
+        (_Grid(-7, 5, -(1 << 40), 65536), np.int64),
+    ],
+)
+def test_positions_of_any_length_are_exact(grid: _Grid, dtype: type) -> None:
+    got = grid.positions(9, 12, 3)
+    assert got.dtype == dtype
+    exact = [(grid.across * u + grid.down * v + grid.start) // grid.step - 3 * 256 for v in range(9) for u in range(12)]
+    assert got.tolist() == exact
 
 
 def test_other_sizes_and_wrong_arguments() -> None:

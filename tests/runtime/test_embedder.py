@@ -62,6 +62,7 @@ def test_one_crop_or_a_list_will_do(recognizer_onnx: Artifact) -> None:
     embedder = Embedder(recognizer_onnx.path)
     together = embedder.embed(crops(3))
     np.testing.assert_array_equal(embedder.embed(list(crops(3))), together)
+    np.testing.assert_array_equal(embedder.embed([np.asfortranarray(crop) for crop in crops(3)]), together)
     np.testing.assert_allclose(embedder.embed(crops(3)[1]), together[1:2], atol=1e-6)
     assert embedder.embed([]).shape == (0, 48)
 

@@ -115,6 +115,9 @@ def test_sample_blends_and_sees_black_outside(seed: int) -> None:
     rows, columns = random.integers(-900, 256 * height + 900, 200), random.integers(-900, 256 * width + 900, 200)
     got = sample(image, rows, columns)
     assert got.shape == (200, 3)
+    planes = np.empty((3, 200), np.uint8)
+    assert np.shares_memory(sample(image, rows.astype(np.int32), columns.astype(np.int32), planes.T), planes)
+    np.testing.assert_array_equal(planes.T, got)
     for i, c in np.ndindex(got.shape):
         assert got[i, c] == slow_blend(image, int(rows[i]), int(columns[i]), c, clamp=False)
 
