@@ -29,16 +29,15 @@ def _view_of_this_checkout() -> str:
 
 
 VIEW = _view_of_this_checkout()
-MODELS = ("mos_xs", "facelivtv2_xs")
 sys.path.insert(0, VIEW)
 if "PYTEST_XDIST_WORKER" in os.environ:  # workers share the cores; one that takes all of them slows the others down
     os.environ["OMP_NUM_THREADS"] = "1"
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [VIEW, os.environ.get("PYTHONPATH", "")]))
+os.environ["POCKETFACE_CACHE"] = str(Path(VIEW) / "cache")  # what another run left in the user's changes nothing here
 
 
 def pytest_unconfigure() -> None:
-    (Path(VIEW) / "pocketface").unlink()
-    Path(VIEW).rmdir()
+    shutil.rmtree(VIEW)  # the link, not what it leads to
 
 
 @pytest.fixture(scope="session")
@@ -64,22 +63,39 @@ def once(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Callable[[P
     return get
 
 
-@pytest.fixture(scope="session")
-def exports(
-    once: Callable[..., list[Exported]], tmp_path_factory: pytest.TempPathFactory
-) -> dict[tuple[str, str, str], Exported]:
-    """A detector and a recogniser in all formats: (model, format, precision) -> proven export.
+class Exports(dict[tuple[str, str, str], "Exported"]):
+    """(model, format, precision) -> proven export, made when it is first asked for, once for all workers.
 
-    Their weights are seeded: what is tested with them must hold for any weights. Every worker has a copy of its own,
-    because coremltools writes a package's manifest anew whenever it opens one.
+    Every worker has a copy of its own, because coremltools writes a package's manifest anew whenever it opens one.
     """
 
-    def make(folder: Path) -> list[Exported]:
-        from pocketface.export import build_model, export_model
+    def __init__(self, once: Callable[..., Exported], own: Path, seed: int | None) -> None:
+        super().__init__()
+        self._once, self._own, self._seed = once, own, seed
 
-        return [one for name in MODELS for one in export_model(build_model(name, seed=0), folder)]
+    def __missing__(self, key: tuple[str, str, str]) -> Exported:
+        model, format, precision = key
 
-    proven, own = once("exports", make), tmp_path_factory.mktemp("exports")
-    shutil.copytree(proven[0].artifact.path.parent, own, dirs_exist_ok=True)
-    moved = [replace(e, artifact=replace(e.artifact, path=own / e.artifact.path.name)) for e in proven]
-    return {(e.artifact.contract.model, e.artifact.format, e.artifact.contract.precision): e for e in moved}
+        def make(folder: Path) -> Exported:
+            from pocketface.export import build_model, export_model
+
+            built = build_model(model, seed=self._seed)
+            (made,) = export_model(built, folder, formats=[format], precisions=[precision])
+            return made
+
+        made = self._once("-".join(("bundled" if self._seed is None else "seeded", *key)), make)
+        shutil.copytree(made.artifact.path.parent, self._own, dirs_exist_ok=True)
+        self[key] = replace(made, artifact=replace(made.artifact, path=self._own / made.artifact.path.name))
+        return self[key]
+
+
+@pytest.fixture(scope="session")
+def exports(once: Callable[..., Exported], tmp_path_factory: pytest.TempPathFactory) -> Exports:
+    """Exports of networks with seeded weights: what is tested with them must hold for any weights."""
+    return Exports(once, tmp_path_factory.mktemp("exports"), seed=0)
+
+
+@pytest.fixture(scope="session")
+def bundled_exports(once: Callable[..., Exported], tmp_path_factory: pytest.TempPathFactory) -> Exports:
+    """Exports of networks with the bundled weights, for what only a trained network does."""
+    return Exports(once, tmp_path_factory.mktemp("bundled"), seed=None)

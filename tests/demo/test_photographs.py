@@ -7,7 +7,6 @@ from pocketface.demo import DEFAULTS
 from pocketface.demo.photographs import GATE, SIDES, WIDTH, faces_section, gate_section, people_section, wall
 from pocketface.draw import similarity_matrix
 from pocketface.evaluate.faces import bundled_people, bundled_portraits
-from pocketface.export import build_model, export_model
 from pocketface.runtime.preprocess import letterbox
 
 
@@ -35,12 +34,11 @@ def test_the_matrix_is_darker_where_faces_are_more_alike():
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory):
+def trained(bundled_exports):
     """The ONNX exports of the bundled detector and recogniser."""
-    folder = tmp_path_factory.mktemp("trained")
-    models = [build_model(name) for name in DEFAULTS]
-    assert all(model.trained for model in models)
-    return [one.artifact for model in models for one in export_model(model, folder, formats=["onnx"])]
+    files = [bundled_exports[name, "onnx", "float32"].artifact for name in DEFAULTS]
+    assert all(file.contract.trained for file in files)
+    return files
 
 
 def test_faces_on_the_wall_are_found(trained):

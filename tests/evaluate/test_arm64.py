@@ -24,7 +24,6 @@ from pocketface.evaluate.arm64.fetch import Unavailable, fetch
 from pocketface.evaluate.arm64.integers import last_integers
 from pocketface.evaluate.arm64.machine import Machine, pinned, prepare
 from pocketface.evaluate.cache import VARIABLE
-from pocketface.export import build_model, export_model
 
 STANZAS = """# a comment
 Types: deb
@@ -59,22 +58,21 @@ class Here:
 
 
 @pytest.fixture(scope="module")
-def files(tmp_path_factory):
-    (made,) = export_model(build_model("mos_xs", seed=0), tmp_path_factory.mktemp("exports"), formats=("onnx",))
-    return made.artifact
+def file(exports):
+    return exports["mos_xs", "onnx", "float32"].artifact
 
 
 @pytest.fixture(scope="module")
-def whole(files, tmp_path_factory):
+def whole(file, tmp_path_factory):
     """The same file, said to be in whole numbers: what is compared is told by the contract."""
-    path = tmp_path_factory.mktemp("whole") / files.path.name
-    path.write_bytes(files.path.read_bytes())
-    return replace_contract(load_artifact(path), msgspec.structs.replace(files.contract, precision="int8"))
+    path = tmp_path_factory.mktemp("whole") / file.path.name
+    path.write_bytes(file.path.read_bytes())
+    return replace_contract(load_artifact(path), msgspec.structs.replace(file.contract, precision="int8"))
 
 
-def test_a_machine_gives_the_bytes_that_it_gives(files, whole):
+def test_a_machine_gives_the_bytes_that_it_gives(file, whole):
     guest = Here()
-    exact, near = compare([files, whole], guest, pictures=1, processors=("one", "two"))
+    exact, near = compare([file, whole], guest, pictures=1, processors=("one", "two"))
     assert [row["equal"] for row in exact.rows] == [True, True]
     assert [row["cpu"] for row in exact.rows] == ["one", "two"] == guest.ran[:2]
     assert EQUAL.key not in near.rows[0]
@@ -82,7 +80,7 @@ def test_a_machine_gives_the_bytes_that_it_gives(files, whole):
     assert exact.rows[0]["engine"] == "onnxruntime"
 
 
-def test_a_last_digit_is_told_a_step_of_8_bits_fails_and_so_does_a_crash(files, whole):
+def test_a_last_digit_is_told_a_step_of_8_bits_fails_and_so_does_a_crash(file, whole):
     def flip(answers):
         answers["scores"].view(np.uint32)[0, 0] ^= 1
         return answers
@@ -98,13 +96,13 @@ def test_a_last_digit_is_told_a_step_of_8_bits_fails_and_so_does_a_crash(files, 
     (exact,) = compare([whole], Here(step), pictures=1, processors=("one",))
     assert exact.failed == [whole.path.name]
     assert exact.rows[0]["relative"] == pytest.approx(1 / 2550, rel=1e-3)
-    (crashed,) = compare([files], Here(fault="ended with status -11"), pictures=1, processors=("one",))
-    assert crashed.failed == [files.path.name]
+    (crashed,) = compare([file], Here(fault="ended with status -11"), pictures=1, processors=("one",))
+    assert crashed.failed == [file.path.name]
     assert "status -11" in crashed.rows[0]["engine"]
 
 
-def test_without_a_guest_nothing_is_said_to_hold(files, whole):
-    sections = compare([files, whole], None, note="no network")
+def test_without_a_guest_nothing_is_said_to_hold(file, whole):
+    sections = compare([file, whole], None, note="no network")
     assert [section.notes for section in sections] == [["no network"]] * 2
     assert sections[0].checks == ["open"]
 
@@ -268,9 +266,9 @@ def test_the_last_integers_are_those_with_only_float_behind_them(kinds, last):
     assert last_integers(chain(*kinds)) == last
 
 
-def test_integers_inside_are_compared_too(files, whole, monkeypatch):
+def test_integers_inside_are_compared_too(file, whole, monkeypatch):
     """What stands for integers here is a tensor inside: a step of it fails even where the outputs are the same."""
-    (name,) = [node.output[0] for node in onnx.load(str(files.path)).graph.node if node.op_type == "Conv"][:1]
+    (name,) = [node.output[0] for node in onnx.load(str(file.path)).graph.node if node.op_type == "Conv"][:1]
     monkeypatch.setattr(integers, "last_integers", lambda model: (name,))
 
     def step(answers):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import shutil
 
 import numpy as np
@@ -13,17 +12,16 @@ from onnx import numpy_helper
 
 from pocketface.artifact import load_artifact
 from pocketface.errors import InvalidImage, ParityError
-from pocketface.evaluate import TOLERANCES, check_parity
+from pocketface.evaluate import TOLERANCES, Original, check_parity
 from pocketface.evaluate.faces import bundled_portraits, inputs_for, load_portraits
 from pocketface.evaluate.matching import match_faces
 from pocketface.export import build_model, original_of
-from pocketface.export.pipeline import CONVERTERS
 from pocketface.export.prepare import RecognizerGraph, prepare
 from pocketface.runtime.backends import open_backend
 from pocketface.runtime.detector import DetectedFace
 
 RECOGNIZER, DETECTOR = "facelivtv2_xs", "mos_xs"
-SUFFIXES = {"onnx": "float32", "tflite": "float32", "coreml": "float16"}
+FILES = [("onnx", "float32"), ("tflite", "float32"), ("coreml", "float16")]
 
 
 @pytest.fixture(scope="session")
@@ -56,16 +54,28 @@ class Raw(RecognizerGraph):
         return image
 
 
-def faulty(folder, format, graph_class=RecognizerGraph, spoil=lambda network: None):
-    """An export of the default recogniser with a planted fault, sound in every other way."""
-    prepared = prepare(build_model(RECOGNIZER))
-    spoil(prepared.graph.network)
-    prepared = dataclasses.replace(prepared, graph=graph_class(prepared.graph.network).eval())
-    converter = CONVERTERS[format]
-    contract = converter.contract_for(prepared.contract, SUFFIXES[format])
-    path = folder / f"faulty{converter.SUFFIX}"
-    converter.write(prepared, contract, path)
-    return load_artifact(path)
+def faulty(graph_class=RecognizerGraph, spoil=lambda network: None):
+    """The default recogniser with a planted fault, to be compared with sound files.
+
+    No comparison knows which of the two was spoiled, so that no faulty network need be converted to every format.
+    """
+    network = prepare(build_model(RECOGNIZER, seed=0)).graph.network
+    spoil(network)
+    graph = graph_class(network).eval()
+    return Original(training=graph, deployed=graph)
+
+
+def altered(source, folder, number, change):
+    """An ONNX file in which the weights of one convolution are not what they were; and what it gives."""
+    model = onnx.load(str(source.path))
+    victim = [node for node in model.graph.node if node.op_type == "Conv"][number]
+    weight = next(t for t in model.graph.initializer if t.name == victim.input[1])
+    values = numpy_helper.to_array(weight).copy()
+    change(values.reshape(-1))
+    weight.CopyFrom(numpy_helper.from_array(values, weight.name))
+    path = folder / "altered.onnx"
+    path.write_bytes(model.SerializeToString())
+    return load_artifact(path), victim.output[0]  # no sidecar, so nothing but parity can see it
 
 
 def first_convolution(network):
@@ -90,11 +100,10 @@ def test_a_sound_export_passes_on_all_faces(exports, originals, model):
         assert parity.detections >= 48, "too few detections for a detector to be judged on"
 
 
-@pytest.mark.parametrize("format", SUFFIXES)
+@pytest.mark.parametrize(("format", "precision"), FILES)
 @pytest.mark.parametrize("graph", [Swapped, Raw])
-def test_a_wrong_channel_order_or_a_missing_normalisation_is_seen(exports, originals, tmp_path, format, graph):
-    artifact = faulty(tmp_path, format, graph)
-    parity = check_parity(artifact, originals(artifact))
+def test_a_wrong_channel_order_or_a_missing_normalisation_is_seen(exports, format, precision, graph):
+    parity = check_parity(exports[RECOGNIZER, format, precision].artifact, faulty(graph))
     assert not parity.passed
     assert parity.departure is not None
     assert parity.departure.position <= 8, f"the fault is at the very beginning, not at {parity.departure}"
@@ -102,42 +111,33 @@ def test_a_wrong_channel_order_or_a_missing_normalisation_is_seen(exports, origi
         parity.require()
 
 
-@pytest.mark.parametrize("format", SUFFIXES)
-def test_one_corrupt_weight_is_seen_and_where_it_is(exports, originals, tmp_path, format):
+@pytest.mark.parametrize(("format", "precision"), FILES)
+def test_one_corrupt_weight_is_seen_and_where_it_is(exports, format, precision):
     def spoil(network):
         with torch.no_grad():
             first_convolution(network).weight.view(-1)[0] += 3.0
 
-    artifact = faulty(tmp_path, format, spoil=spoil)
-    parity = check_parity(artifact, originals(artifact))
+    parity = check_parity(exports[RECOGNIZER, format, precision].artifact, faulty(spoil=spoil))
     assert not parity.passed
     assert parity.departure is not None
     assert parity.departure.position <= 8
 
 
 def test_a_weight_changed_in_the_file_of_a_detector_is_seen_and_named(exports, originals, tmp_path):
-    model = onnx.load(str(exports[DETECTOR, "onnx", "float32"].artifact.path))
-    convolutions = [node for node in model.graph.node if node.op_type == "Conv"]
-    victim = convolutions[len(convolutions) // 2]
-    weight = next(t for t in model.graph.initializer if t.name == victim.input[1])
-    values = numpy_helper.to_array(weight).copy()
-    values.reshape(-1)[0] += 5.0
-    weight.CopyFrom(numpy_helper.from_array(values, weight.name))
-    path = tmp_path / "altered.onnx"
-    path.write_bytes(model.SerializeToString())
-    artifact = load_artifact(path)  # no sidecar, so nothing but parity can see it
+    def change(values):
+        values[0] += 5.0
+
+    artifact, tensor = altered(exports[DETECTOR, "onnx", "float32"].artifact, tmp_path, 30, change)
     parity = check_parity(artifact, originals(artifact))
     assert not parity.passed
     assert parity.departure is not None
-    assert parity.departure.tensor == victim.output[0]
+    assert parity.departure.tensor == tensor
 
 
 def test_an_answer_that_is_not_a_number_fails(exports, originals, tmp_path):
-    def spoil(network):
-        with torch.no_grad():
-            first_convolution(network).bias.fill_(float("nan"))
-
-    artifact = faulty(tmp_path, "onnx", spoil=spoil)
+    artifact, _ = altered(
+        exports[RECOGNIZER, "onnx", "float32"].artifact, tmp_path, 0, lambda values: values.fill(np.nan)
+    )
     assert not check_parity(artifact, originals(artifact)).passed
 
 

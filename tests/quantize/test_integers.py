@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from pocketface.errors import InvalidContract, UnsupportedModel
-from pocketface.export import build_model, export_model
 from pocketface.quantize.pipeline import quantize_artifact
 from pocketface.quantize.recipe import parse_recipe
 from pocketface.runtime.backends import FakeBackend, open_backend
@@ -27,13 +26,6 @@ def integers(job_for, tmp_path_factory):
     recipe = msgspec.structs.replace(parse_recipe("static_wi8_ai8"), io="int8")
     job = job_for(RECOGNIZER, "tflite", recipe)
     return quantize_artifact(job, tmp_path_factory.mktemp("int8")), job
-
-
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory):
-    """(format, precision) -> the bundled detector: what a face is to seeded weights hangs on a last digit."""
-    proven = export_model(build_model(DETECTOR), tmp_path_factory.mktemp("trained"))
-    return {(one.artifact.format, one.artifact.contract.precision): one.artifact for one in proven}
 
 
 def test_the_file_takes_and_gives_int8_and_its_contract_says_so(integers):
@@ -130,9 +122,14 @@ def test_mean_and_std_cannot_be_applied_to_int8_twice(integers):
         ("coreml", "w8a8", "mil"),
     ],
 )
-def test_a_detector_in_8_bits_decodes_to_pixels_on_every_engine(trained, job_of, tmp_path, format, recipe, backend):
-    """Faces are where the float file sees them, to a few pixels, and scores are shares."""
-    job = job_of(trained[format, "float16" if recipe == "w8a8" else "float32"], recipe)
+def test_a_detector_in_8_bits_decodes_to_pixels_on_every_engine(
+    bundled_exports, job_of, tmp_path, format, recipe, backend
+):
+    """Faces are where the float file sees them, to a few pixels, and scores are shares.
+
+    The bundled weights, for what a face is to seeded ones hangs on a last digit.
+    """
+    job = job_of(bundled_exports[DETECTOR, format, "float16" if recipe == "w8a8" else "float32"].artifact, recipe)
     image = job.calibration.inputs[0]
     made = Detector(quantize_artifact(job, tmp_path).artifact, backend=backend)
     expected = Detector(job.parent).detect(image)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import http.client
 import json
+import selectors
 import socket
 import ssl
 import time
@@ -176,23 +177,23 @@ def test_after_the_end_nobody_listens(desk: Desk) -> None:
 def test_who_sends_drop_by_drop_is_cut_off_and_holds_nobody_up(
     server: Serving, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(serving_module, "REQUEST_S", 0.6)
+    monkeypatch.setattr(serving_module, "REQUEST_S", 1.0)
     where = urlsplit(server.url)
     begun = time.monotonic()
     with socket.create_connection((where.hostname, where.port), timeout=10) as slow:
         slow.sendall(b"GET / HTTP/1.1\r\n")
         assert ask(server, "GET", "")[0] == 200  # meanwhile
         try:
-            while time.monotonic() - begun < 8:
+            while time.monotonic() - begun < 30:
                 slow.sendall(b"X")
                 time.sleep(0.1)
         except OSError:
             pass
-    assert time.monotonic() - begun < 6
+    assert time.monotonic() - begun < 20
 
 
 def test_a_body_that_does_not_come_is_not_waited_for(server: Serving, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(serving_module, "REQUEST_S", 0.4)
+    monkeypatch.setattr(serving_module, "REQUEST_S", 1.0)
     where = urlsplit(server.url)
     lines = f"POST {where.path}report HTTP/1.1\r\nHost: {where.netloc}\r\nContent-Type: application/json\r\n"
     assert status_of(raw(server, f"{lines}Content-Length: 100\r\n\r\nhalf".encode())) == 408
@@ -202,23 +203,31 @@ def test_a_body_that_does_not_come_is_not_waited_for(server: Serving, monkeypatc
 def test_too_many_at_once_are_cut_off_and_the_server_goes_on(server: Serving) -> None:
     where = urlsplit(server.url)
     held = [socket.create_connection((where.hostname, where.port), timeout=10) for _ in range(MOST_AT_ONCE + 8)]
-    time.sleep(0.3)
-    assert sum(was_cut_off(connection) for connection in held) == 8
+    with selectors.DefaultSelector() as cut_off:  # who waits for us sends nothing
+        for connection in held:
+            cut_off.register(connection, selectors.EVENT_READ)
+        assert eventually(lambda: len(cut_off.select(0)) >= 8)
+        time.sleep(0.2)
+        assert len(cut_off.select(0)) == 8
     for connection in held:
         connection.close()
-    time.sleep(0.2)
-    assert ask(server, "GET", "")[0] == 200
+    assert eventually(lambda: answers(server))
 
 
-def was_cut_off(connection: socket.socket) -> bool:
-    """Whether the other side closed it; who waits for us has sent nothing."""
-    connection.settimeout(0.05)
+def eventually(is_so: Callable[[], bool], seconds: float = 30) -> bool:
+    """Whether something is so before long."""
+    end = time.monotonic() + seconds
+    while not (found := is_so()) and time.monotonic() < end:
+        time.sleep(0.05)
+    return found
+
+
+def answers(server: Serving) -> bool:
+    """Whether there is a place for one more request."""
     try:
-        return connection.recv(1) == b""
-    except TimeoutError:
+        return ask(server, "GET", "")[0] == 200
+    except ConnectionError:
         return False
-    except ConnectionResetError:
-        return True
 
 
 @pytest.mark.parametrize(
@@ -226,9 +235,10 @@ def was_cut_off(connection: socket.socket) -> bool:
     [b"\r\n\r\n", b"\x16\x03\x01\x02\x00", b"GET\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n", b"G" * 70_000, b"\0" * 100],
 )
 def test_garbage_gets_no_more_than_a_refusal(server: Serving, sent: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(serving_module, "REQUEST_S", 0.4)
     try:
-        answer = raw(server, sent)
+        with monkeypatch.context() as impatient:
+            impatient.setattr(serving_module, "REQUEST_S", 0.4)
+            answer = raw(server, sent)
     except ConnectionResetError:
         answer = b""
     assert b" 200 " not in answer
