@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import gc
 import os
 import pickle
 import shutil
@@ -34,6 +35,11 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # workers share the cores; one that tak
     os.environ["OMP_NUM_THREADS"] = "1"
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [VIEW, os.environ.get("PYTHONPATH", "")]))
 os.environ["POCKETFACE_CACHE"] = str(Path(VIEW) / "cache")  # what another run left in the user's changes nothing here
+
+
+def pytest_collection_finish() -> None:
+    gc.collect()
+    gc.freeze()  # coremltools collects garbage after every conversion; this spares it a look at all that was imported
 
 
 def pytest_unconfigure() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,6 @@ ct = coremltools()
 from coremltools.converters.mil import Builder as mb  # noqa: E402, N813
 from coremltools.converters.mil.mil import types  # noqa: E402
 
-gc.freeze()  # every conversion collects garbage; this spares it a look at the million objects just imported
 _TYPES = {"float32": types.fp32, "float16": types.fp16, "int32": types.int32}
 
 
