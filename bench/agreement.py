@@ -13,8 +13,6 @@ from ..runtime.detector import DetectedFace
 from .messages import Answers, Seen
 from .perf import Parity
 
-#: Precisions that are held to the tolerances of an export. That of int8 is for one file in two engines, not for this.
-FLOATS = ("float32", "float16")
 #: Lowest cosine at which a quantized file passes for the same network; how well it decides, `evaluate` says.
 QUANTIZED = 0.9
 
@@ -28,7 +26,7 @@ def parity_with(reference: Answers, answers: Answers, artifact: Artifact) -> Par
     Returns:
         None if there is nothing to compare: a detector of which neither finds a face.
     """
-    allowed = TOLERANCES[artifact.contract.precision] if artifact.contract.precision in FLOATS else None
+    allowed = TOLERANCES.get(artifact.contract.precision)  # None for a quantized file
     if answers.vectors:
         value = min(_cosine(a, b) for a, b in zip(reference.vectors, answers.vectors, strict=True))
         passed = value >= (allowed.cosine if allowed else QUANTIZED)

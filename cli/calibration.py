@@ -1,8 +1,8 @@
-"""What `quantize` and `verdict` share: options that say which pictures give activations their ranges, and a gate."""
+"""What `quantize` and `verdict` share: options that say which pictures give activations their ranges."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +14,6 @@ from .source import Source, picture_options
 
 if TYPE_CHECKING:
     from ..artifact import Artifact
-    from ..evaluate.gate import Condition
     from ..quantize.pictures import Pictures
     from ..runtime.detector import Detector
 
@@ -55,13 +54,3 @@ def pictures_of(
 def judging(source: Source) -> Source:
     """The same for ``--judge``, but for ``--identities``, which names the people of ``--calibration`` alone."""
     return replace(source, identities=None)
-
-
-def read_gate(text: str | None, figures: Sequence[str]) -> tuple[Condition, ...]:
-    """The conditions of ``--gate``; none where it was not given."""
-    from ..evaluate.gate import parse_gate
-
-    try:
-        return parse_gate(text, figures) if text else ()
-    except ValueError as e:
-        raise click.BadParameter(str(e), param_hint="--gate") from e

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .evaluate_output import finish, out
-from .output import FILE, PATH, as_json, backend, console, draw, threads
+from .evaluate_output import exported, far, finish, out
+from .output import FILE, PATH, as_json, backend, console, random_seed, threads
 from .source import Source, a_cache, data_options
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ _GOALS = click.Choice(["dodging", "impersonation"])
 
 @click.command()
 @click.argument("data", type=PATH)
-@click.option("--model", "models", type=PATH, multiple=True, required=True, help="Exported recogniser. Repeatable.")
+@exported("recogniser")
 @click.option("--weights", type=FILE, help="Checkpoint that the first file was made from, unless it was seeded.")
 @click.option("--attack", "kinds", type=_KINDS, multiple=True, default=["pgd"], show_default=True, help="Repeatable.")
 @click.option(
@@ -32,9 +32,9 @@ _GOALS = click.Choice(["dodging", "impersonation"])
 @click.option("--iterations", type=click.IntRange(1), help="Steps. Default: 40 for pgd, 60 for patches.")
 @click.option("--pairs", "count", type=click.IntRange(1), default=32, show_default=True, help="Pairs to attack.")
 @click.option("--threshold", type=click.FloatRange(-1, 1), help="Cosine, for all files. Default: of --far on DATA.")
-@click.option("--far", type=click.FloatRange(0, 1, min_open=True), default=1e-3, show_default=True, help="On DATA.")
+@far("On DATA.")
 @data_options
-@draw
+@random_seed
 @out
 @backend
 @threads

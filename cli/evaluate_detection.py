@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .evaluate_output import finish, out
+from .evaluate_output import exported, finish, out
 from .output import PATH, as_json, backend, console, parse_size, threads
 from .source import a_cache, no_cache
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("data", type=PATH)
-@click.option("--model", "models", type=PATH, multiple=True, required=True, help="Exported detector. Repeatable.")
+@exported("detector")
 @click.option("--images", type=PATH, help="Folder of the pictures. Default: looked for around the annotations.")
 @click.option("--size", help="Test size: 640, 480x640 (height x width) or original. Default: the contract's.")
 @click.option("--max-side", type=click.IntRange(1), help="Original size, but the longer side at most this.")

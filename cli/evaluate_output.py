@@ -1,4 +1,4 @@
-"""How a protocol ends: JSON or tables, and a report in a folder if one was asked for."""
+"""What protocols share: options, and how they end, with JSON or tables, and a report in a folder if asked for."""
 
 from __future__ import annotations
 
@@ -15,6 +15,20 @@ if TYPE_CHECKING:
     from ..report import Section
 
 out = click.option("--out", type=PATH, help="Folder for a report as JSON and as one HTML page.")
+flip = click.option(
+    "--flip", is_flag=True, help="Sum a picture's and its mirror image's embeddings, as the field does."
+)
+
+
+def exported(kind: str, required: bool = True) -> Callable[[Any], Any]:
+    """The option for the files that are measured, ``recogniser`` or ``detector``."""
+    told = f"Exported {kind}. Repeatable."
+    return click.option("--model", "models", type=PATH, multiple=True, required=required, help=told)
+
+
+def far(told: str) -> Callable[[Any], Any]:
+    """The option for the rate of false acceptance, with its help."""
+    return click.option("--far", type=click.FloatRange(0, 1, min_open=True), default=1e-3, show_default=True, help=told)
 
 
 def finish(

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import click
 
-from .evaluate_output import finish, out
+from .evaluate_output import exported, finish, out
 from .output import PATH, as_json, backend, console, threads
 
 
 @click.command()
 @click.argument("data", type=PATH)
-@click.option("--model", "models", type=PATH, multiple=True, required=True, help="Exported detector. Repeatable.")
+@exported("detector")
 @click.option("--size", type=click.IntRange(1), help="Side of the square test size. Default: the contract's size.")
 @click.option("--strict", is_flag=True, help="Stop if a picture or its .mat is missing or damaged.")
 @out

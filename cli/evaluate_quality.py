@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .evaluate_output import finish, out
+from .evaluate_output import exported, finish, out
 from .output import PATH, as_json, backend, console, threads
 from .source import Source, a_cache, data_options
 
@@ -22,7 +22,7 @@ Found = tuple[list["Discarding"], dict[str, Mapping[str, float]], list[str]]
 
 @click.command()
 @click.argument("data", type=PATH, nargs=-1, required=True)
-@click.option("--model", "models", type=PATH, multiple=True, help="Exported recogniser. Repeatable.")
+@exported("recogniser", required=False)
 @click.option(
     "--quality",
     "sources",

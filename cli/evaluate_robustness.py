@@ -8,21 +8,19 @@ from typing import Any
 
 import click
 
-from .evaluate_output import finish, out
-from .output import PATH, as_json, backend, console, draw, threads
+from .evaluate_output import exported, far, finish, out
+from .output import PATH, as_json, backend, console, random_seed, threads
 from .source import Source, a_cache, data_options
 
 
 @click.command()
 @click.argument("data", type=PATH)
-@click.option("--model", "models", type=PATH, multiple=True, required=True, help="Exported recogniser. Repeatable.")
+@exported("recogniser")
 @click.option("--corruption", "kinds", multiple=True, help="blur, jpeg, resolution, noise, ... Default: all.")
 @click.option("--strength", "strengths", type=click.IntRange(1, 5), multiple=True, help="Repeatable. Default: 1 to 5.")
-@click.option(
-    "--far", type=click.FloatRange(0, 1, min_open=True), default=1e-3, show_default=True, help="On clean pairs."
-)
+@far("On clean pairs.")
 @data_options
-@draw
+@random_seed
 @out
 @backend
 @threads

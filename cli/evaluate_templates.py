@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .evaluate_output import finish, out
+from .evaluate_output import finish, flip, out
 from .output import PATH, as_json, backend, console, threads
 from .source import Source, a_cache, data_options
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 @click.option("--quality", type=PATH, help="CSV (name, quality) of the pictures, to weigh them by.")
 @click.option("--learn-from", type=PATH, help="Other people's pictures, to learn an aggregator from.")
 @click.option("--aggregator", type=PATH, help="A learnt aggregator (.safetensors): read, or written by --learn-from.")
-@click.option("--flip", is_flag=True, help="Sum the embeddings of a picture and its mirror image.")
+@flip
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the random templates and of the learning.")
 @data_options
 @out

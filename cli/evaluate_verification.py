@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from .evaluate_output import far, flip
 from .evaluate_slices import read_edges, sections_of, slice_files, slice_options
-from .output import PATH, as_json, backend, command_line, console, file_and_engine, print_json, threads
+from .output import PATH, as_json, backend, command_line, console, file_and_engine, print_json, read_gate, threads
 from .source import Source, a_cache, data_options
 
 if TYPE_CHECKING:
@@ -26,8 +27,8 @@ if TYPE_CHECKING:
 @click.argument("data", type=PATH)
 @click.option("--model", "models", multiple=True, required=True, help="Recogniser: FILE or FILE@ENGINE. Repeatable.")
 @data_options
-@click.option("--flip", is_flag=True, help="Sum the embeddings of a picture and its mirror image, as the field does.")
-@click.option("--far", type=click.FloatRange(0, 1, min_open=True), default=1e-3, show_default=True, help="For flips.")
+@flip
+@far("For flips.")
 @click.option("--gate", help="What the others must meet: 'flips<=0.005,tar_drop<=0.01,cosine>=0.985'. Else status 1.")
 @click.option("--record", is_flag=True, help="Write into the others that they passed the gate.")
 @click.option("--allow-different", is_flag=True, help="Also compare the decisions of different networks.")
@@ -134,16 +135,11 @@ def _embedder(model: str, backend: str | None, threads: int | None) -> Embedder:
 
 
 def _conditions(gate: str | None, files: int, record: bool) -> tuple[Condition, ...]:
-    from ..evaluate.gate import parse_gate
-
     if (gate or record) and files < 2:
         raise click.UsageError("--gate and --record are about files against the first: give --model twice or more")
     if record and not gate:
         raise click.UsageError("--record writes that a gate was passed: give --gate")
-    try:
-        return parse_gate(gate) if gate else ()
-    except ValueError as e:
-        raise click.BadParameter(str(e), param_hint="--gate") from e
+    return read_gate(gate)
 
 
 def _save(

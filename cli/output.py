@@ -16,6 +16,7 @@ import click
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from ..evaluate.gate import Condition
     from ..report import Column, Report
 
 PATH = click.Path(path_type=Path)
@@ -24,7 +25,7 @@ ENGINES = "onnxruntime, litert, tflite-runtime, coreml, mil"
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON for machines instead of tables.")
 seed = click.option("--seed", type=int, help="Random weights by this seed instead of trained ones.")
-draw = click.option("--seed", type=int, default=0, show_default=True, help="Of what is drawn at random.")
+random_seed = click.option("--seed", type=int, default=0, show_default=True, help="Of what is drawn at random.")
 weights = click.option("--weights", type=FILE, help="Checkpoint (.safetensors, .pt). Default: the bundled one, if any.")
 backend = click.option("--backend", help=f"Engine: {ENGINES}. Default: the first that can run the file.")
 threads = click.option("--threads", type=click.IntRange(1), help="Threads of the engine. Default: its own choice.")
@@ -77,6 +78,20 @@ def parse_size(text: str, also: str = "") -> tuple[int, int]:
     if not sides or not all(int(side) for side in sides.groups("1")):
         raise click.BadParameter(f"expected 640, 480x640{also}, got {text!r}", param_hint="--size")
     return int(sides[1]), int(sides[2] or sides[1])
+
+
+def read_gate(text: str | None, figures: Sequence[str] | None = None) -> tuple[Condition, ...]:
+    """The conditions of ``--gate`` about these figures, by default those of ``evaluate verification``; none of None.
+
+    Raises:
+        BadParameter: not such a text, or a figure that there is not.
+    """
+    from ..evaluate.gate import FIGURES, parse_gate
+
+    try:
+        return parse_gate(text, figures or FIGURES) if text else ()
+    except ValueError as e:
+        raise click.BadParameter(str(e), param_hint="--gate") from e
 
 
 def show(title: str, columns: Sequence[Column], rows: Sequence[Mapping[str, Any]], as_json: bool) -> None:

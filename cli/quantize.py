@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .calibration import calibration_options, judging, pictures_of, read_gate
-from .output import PATH, as_json, backend, command_line, console, print_json, show
+from .calibration import calibration_options, judging, pictures_of
+from .output import PATH, as_json, backend, command_line, console, print_json, read_gate, show
 
 if TYPE_CHECKING:
     from ..artifact import Artifact

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .calibration import calibration_options, judging, pictures_of, read_gate
+from .calibration import calibration_options, judging, pictures_of
 from .evaluate_output import finish
-from .output import PATH, as_json, backend, console
+from .output import PATH, as_json, backend, console, read_gate
 
 if TYPE_CHECKING:
     from ..artifact import Artifact

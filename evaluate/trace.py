@@ -24,7 +24,7 @@ Array = npt.NDArray[np.float32]
 Named = Iterator[tuple[str, Array]]
 
 #: How far a tensor may be off, as a share of the original's largest absolute value.
-TOLERANCES = {"float32": 5e-3, "float16": 5e-2}
+_TOLERANCES = {"float32": 5e-3, "float16": 5e-2}
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def first_departure(artifact: Artifact, original: nn.Module, feed: Array, tensor
     known: dict[int, list[tuple[str, Array]]] = {}
     for name, values in _torch_tensors(original, tensor):
         known.setdefault(values.size, []).append((name, np.sort(values, axis=None)))
-    tolerance = TOLERANCES.get(artifact.contract.precision, 5e-2)
+    tolerance = _TOLERANCES.get(artifact.contract.precision, 5e-2)
     for position, (name, values) in enumerate(_TRACERS[artifact.format](artifact, feed)):
         if values.size < 16 or values.size not in known:
             continue
