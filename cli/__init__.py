@@ -29,6 +29,7 @@ from . import (
     train,
     verdict,
 )
+from .output import InOrder
 
 __all__ = ["cli"]
 
@@ -37,7 +38,7 @@ INTERRUPTED = "pocketface: interrupted; nothing half-written is left"
 TOOLS = {"torch", "safetensors", "onnx", "onnxscript", "litert_torch", "coremltools", "jinja2"}
 
 
-class Verbs(click.Group):
+class Verbs(InOrder):
     """A group whose commands end with one line and a status other than 0 on an error."""
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
@@ -55,10 +56,6 @@ class Verbs(click.Group):
         except (PocketfaceError, ModuleNotFoundError) as e:
             click.echo(f"pocketface: {_missing_tool(e) or e}", err=True)
             sys.exit(1)
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """In the order of work rather than of the alphabet."""
-        return list(self.commands)
 
 
 def _missing_tool(error: Exception) -> MissingExtra | None:

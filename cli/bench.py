@@ -14,6 +14,7 @@ from .bench_recognizers import recognizers
 from .bench_report import report
 from .bench_self import bench_self
 from .bench_serve import serve
+from .output import InOrder
 
 #: In the order of `--help`; a place is one file and one entry here.
 PLACES: tuple[click.Command, ...] = (
@@ -30,7 +31,7 @@ PLACES: tuple[click.Command, ...] = (
 )
 
 
-@click.group()
+@click.group(cls=InOrder)
 def bench() -> None:
     """Measure latency, memory and parity: on this machine, in a phone's browser, on phones over adb or emulated."""
 

@@ -49,7 +49,7 @@ def _cpus(ctx: click.Context, parameter: click.Parameter, value: str | None) -> 
     "--timeout", type=click.FloatRange(0, min_open=True), default=300, show_default=True, help="Seconds for one start."
 )
 @click.option("--memory", is_flag=True, help="Watch benchmark_model's peak memory, which disturbs its times a little.")
-@click.option("--extra", multiple=True, help="An argument for the program, as it is: --extra=--use_gpu=true.")
+@click.option("--extra", multiple=True, help="For the program, as it is: --extra=--use_gpu=true. Repeatable.")
 @click.option("--out", type=PATH, help="Folder for a perf.json of each phone.")
 @as_json
 def adb(

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import click
 
-from .output import as_json, command_line, console, show_report
+from .output import PATH, as_json, command_line, console, show_report
 
 
 @click.command("self")
 @click.argument("exports", type=click.Path(path_type=Path, exists=True, file_okay=False))
-@click.option("--out", type=click.Path(path_type=Path), help="Folder for a report.")
+@click.option("--out", type=PATH, help="Folder for a report as JSON and as one HTML page.")
 @as_json
 def bench_self(exports: Path, out: Path | None, as_json: bool) -> None:
     """Measure folding, training, pixels, memory, evaluating and exporting; EXPORTS is the folder that the demo wrote.

@@ -14,6 +14,7 @@ from . import (
     evaluate_templates,
     evaluate_verification,
 )
+from .output import InOrder
 
 #: In the order of `--help`; a protocol is one file and one entry here.
 PROTOCOLS: tuple[click.Command, ...] = (
@@ -28,7 +29,7 @@ PROTOCOLS: tuple[click.Command, ...] = (
 )
 
 
-@click.group()
+@click.group(cls=InOrder)
 def evaluate() -> None:
     """Run a protocol of the field on exported files: accuracy in decisions, with intervals and counts."""
 

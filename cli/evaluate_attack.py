@@ -26,7 +26,12 @@ _GOALS = click.Choice(["dodging", "impersonation"])
 @click.option("--weights", type=FILE, help="Checkpoint that the first file was made from, unless it was seeded.")
 @click.option("--attack", "kinds", type=_KINDS, multiple=True, default=["pgd"], show_default=True, help="Repeatable.")
 @click.option(
-    "--goal", "goals", type=_GOALS, multiple=True, default=["dodging", "impersonation"], help="Default: both."
+    "--goal",
+    "goals",
+    type=_GOALS,
+    multiple=True,
+    default=["dodging", "impersonation"],
+    help="Repeatable. Default: both.",
 )
 @click.option("--universal", is_flag=True, help="One change for all pictures instead of one for each.")
 @click.option("--iterations", type=click.IntRange(1), help="Steps. Default: 40 for pgd, 60 for patches.")

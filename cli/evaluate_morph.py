@@ -19,8 +19,12 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("data", type=FILE)
-@click.option("--threshold", "thresholds", type=float, multiple=True, required=True, help="Score above it passes.")
-@click.option("--fnmr", "rates", type=click.FloatRange(0, 1), multiple=True, help="At each threshold, for RMMR.")
+@click.option(
+    "--threshold", "thresholds", type=float, multiple=True, required=True, help="Score above it passes. Repeatable."
+)
+@click.option(
+    "--fnmr", "rates", type=click.FloatRange(0, 1), multiple=True, help="At each threshold, for RMMR. Repeatable."
+)
 @click.option("--strict", is_flag=True, help="Stop at a bad row instead of naming it.")
 @out
 @as_json

@@ -16,7 +16,7 @@ from .source import Source, a_cache, data_options
 @click.command()
 @click.argument("data", type=PATH)
 @exported("recogniser")
-@click.option("--corruption", "kinds", multiple=True, help="blur, jpeg, resolution, noise, ... Default: all.")
+@click.option("--corruption", "kinds", multiple=True, help="blur, jpeg, noise, ... Repeatable. Default: all.")
 @click.option("--strength", "strengths", type=click.IntRange(1, 5), multiple=True, help="Repeatable. Default: 1 to 5.")
 @far("On clean pairs.")
 @data_options

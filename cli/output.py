@@ -1,4 +1,4 @@
-"""What every command shares: options, tables for people, JSON for machines."""
+"""What every command shares: options, their order, tables for people, JSON for machines."""
 
 from __future__ import annotations
 
@@ -29,6 +29,14 @@ random_seed = click.option("--seed", type=int, default=0, show_default=True, hel
 weights = click.option("--weights", type=FILE, help="Checkpoint (.safetensors, .pt). Default: the bundled one, if any.")
 backend = click.option("--backend", help=f"Engine: {ENGINES}. Default: the first that can run the file.")
 threads = click.option("--threads", type=click.IntRange(1), help="Threads of the engine. Default: its own choice.")
+
+
+class InOrder(click.Group):
+    """A group that lists its commands in the order of work rather than of the alphabet."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """As they were added."""
+        return list(self.commands)
 
 
 def console() -> Console:

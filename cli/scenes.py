@@ -9,13 +9,13 @@ from pathlib import Path
 
 import click
 
-from .output import FILE, PATH, as_json, console, print_json, show
+from .output import FILE, PATH, InOrder, as_json, console, print_json, show
 
 _network = click.option("--name", default="mos_xs", show_default=True, help="The network that checkpoints are of.")
 _store = click.argument("scenes", type=PATH)
 
 
-@click.group()
+@click.group(cls=InOrder)
 def scenes() -> None:
     """Scenes: decoded pictures with boxes, landmarks and head poses, for training and judging detectors.
 

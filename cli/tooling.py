@@ -114,7 +114,13 @@ def build(
 @weights
 @seed
 @click.option("--format", "formats", type=click.Choice(FORMATS), multiple=True, help="Repeatable. Default: all.")
-@click.option("--precision", "precisions", type=click.Choice(["float32", "float16"]), multiple=True, help="Repeatable.")
+@click.option(
+    "--precision",
+    "precisions",
+    type=click.Choice(["float32", "float16"]),
+    multiple=True,
+    help="Repeatable. Default: all.",
+)
 @click.option("--size", help="Input of a detector: 448, or 480x640 (height x width). Default: that of its training.")
 @click.option("--license", "spdx", help="SPDX licence of the weights. Default: that of the bundled ones.")
 @click.option("--out", type=PATH, default=Path("out"), show_default=True, help="Folder for the files.")

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 @click.option(
     "--pictures", type=click.IntRange(100), help="Judge by this many, of people drawn at random. Default: all."
 )
-@click.option("--recipe", "recipes", multiple=True, help="Try this one; repeatable. Default: all a format can have.")
+@click.option("--recipe", "recipes", multiple=True, help="Try this one. Repeatable. Default: all a format can have.")
 @click.option("--equalize", "equalizing", is_flag=True, help="Also with the ranges of channels made alike; exact.")
 @click.option(
     "--rescue", "rescuing", is_flag=True, help="Where a gate is missed, also with the fewest layers in float."

@@ -85,13 +85,6 @@ def conv_to_fc(weight: Tensor, bias: Tensor, size: tuple[int, int]) -> Kernel:
     return answers.flatten(2).permute(1, 2, 0).contiguous(), bias[:, None].repeat(1, cells)
 
 
-def fuse_fc_bn(weight: Tensor, bias: Tensor | None, bn: BatchNorm) -> Kernel:
-    """Fold a BatchNorm over the S share-sets that follows their matrices (S, N, N) and biases (S, N) into them."""
-    scale, shift = batchnorm_affine(bn)
-    shift = shift[:, None].expand(weight.shape[:2])
-    return weight * scale[:, None, None], shift if bias is None else shift + scale[:, None] * bias
-
-
 def token_offset(weight: Tensor, bias: Tensor, shift: Tensor, gain: Tensor) -> Tensor:
     """What token mixing adds to cell n of channel c: ``shift_c * sum_m W_h[m, n] + gain_c * b_h[n]``.
 

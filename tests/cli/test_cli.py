@@ -16,6 +16,8 @@ from click.testing import CliRunner
 from PIL import Image
 
 from pocketface.cli import cli
+from pocketface.cli.bench import PLACES
+from pocketface.cli.evaluate import PROTOCOLS
 from pocketface.evaluate.faces import BUNDLED
 
 VERBS = (
@@ -74,6 +76,13 @@ def test_help_names_every_verb_and_loads_nothing_heavy():
 @pytest.mark.parametrize("verb", [*VERBS, "scenes label", "scenes report", "scenes calibrate"])
 def test_every_verb_has_help_and_json(verb):
     assert "--json" in run(*verb.split(), "--help").stdout
+
+
+@pytest.mark.parametrize("group", ["evaluate", "bench"])
+def test_a_group_lists_its_commands_in_the_order_of_its_table(group):
+    said = run(group, "--help").stdout
+    places = [said.index(f"\n  {command.name} ") for command in {"evaluate": PROTOCOLS, "bench": PLACES}[group]]
+    assert places == sorted(places)
 
 
 def test_models_as_json():

@@ -99,23 +99,19 @@ def test_a_convolutions_matrix_holds_its_taps() -> None:
             assert matrix[0, to, frm] == (weight[0, 0, k - i + 1, m - j + 1] if near else 0)
 
 
-@pytest.mark.parametrize("bias", [True, False])
-def test_repmlp_becomes_one_matrix_per_share_set(bias: bool) -> None:
-    """RepMLP's block: BN(FC(x)) + sum over k of BN(conv_k(x)), on four share-sets of a 7 x 7 map."""
+def test_repmlp_becomes_one_matrix_per_share_set() -> None:
+    """RepMLP's block: FC(x) + sum over k of BN(conv_k(x)), on four share-sets of a 7 x 7 map."""
     sets, size = 4, (7, 7)
-    weight, fc_bias = torch.randn(sets, 49, 49), torch.randn(sets, 49) if bias else None
-    fc_bn = _settled(nn.BatchNorm2d(sets))
+    weight, bias = torch.randn(sets, 49, 49), torch.randn(sets, 49)
     convs = [nn.Conv2d(sets, sets, k, padding=k // 2, groups=sets, bias=False) for k in (1, 3, 5)]
     bns = [_settled(nn.BatchNorm2d(sets)) for _ in convs]
     x = torch.randn(2, sets, *size)
-    fc = torch.einsum("snm,bsm->bsn", weight, x.flatten(2)) + (0 if fc_bias is None else fc_bias)
-    expected = fc_bn(fc.reshape(x.shape)) + sum(bn(conv(x)) for conv, bn in zip(convs, bns, strict=True))
+    fc = torch.einsum("snm,bsm->bsn", weight, x.flatten(2)) + bias
+    expected = fc.reshape(x.shape) + sum(bn(conv(x)) for conv, bn in zip(convs, bns, strict=True))
 
     branches = [reparam.fuse_conv_bn(conv.weight, None, bn) for conv, bn in zip(convs, bns, strict=True)]
     local_weight, local_bias = reparam.conv_to_fc(*reparam.add_kernels(branches), size)
-    fused_weight, fused_bias = reparam.fuse_fc_bn(weight, fc_bias, fc_bn)
-    merged, offset = fused_weight + local_weight, fused_bias + local_bias
-    y = torch.einsum("snm,bsm->bsn", merged, x.flatten(2)) + offset
+    y = torch.einsum("snm,bsm->bsn", weight + local_weight, x.flatten(2)) + bias + local_bias
     torch.testing.assert_close(y.reshape(x.shape), expected, **CLOSE)
 
 
