@@ -146,8 +146,9 @@ def test_detect_as_json_and_drawn(tmp_path, paths):
 
 def test_embed_writes_an_npz_whole(tmp_path, pair):
     file = tmp_path / "e.npz"
-    run("embed", FACE, OTHER, *pair, "--threshold", 0.2, "--out", file)
+    run("embed", FACE, OTHER, *pair, "--threshold", 0.6, "--out", file)
     with np.load(file) as data:
+        assert set(data["images"]) == {FACE, OTHER}
         assert data["embeddings"].shape == (len(data["images"]), 512)
         np.testing.assert_allclose(np.linalg.norm(data["embeddings"], axis=1), 1, atol=1e-5)
         assert len(str(data["fingerprint"])) == 64

@@ -35,6 +35,6 @@ def _run(worker: Path, *arguments: object, groups: int = 1) -> None:
             process.kill()
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def on_two_ranks() -> Callable[..., None]:
     return _run

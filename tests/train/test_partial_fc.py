@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -147,9 +145,9 @@ from torch.nn.parallel import DistributedDataParallel
 from pocketface.train.margin import Margin
 from pocketface.train.partial_fc import PartialFC
 
-folder, rank = sys.argv[1], int(sys.argv[2])
-torch.set_num_threads(1)
-dist.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=2)
+folder = sys.argv[1]
+dist.init_process_group("gloo")
+rank = dist.get_rank()
 
 class Network(nn.Module):
     def __init__(self, head):
@@ -183,7 +181,9 @@ dist.destroy_process_group()
 
 
 @pytest.fixture(scope="module")
-def ranks(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, torch.Tensor], list[list[dict[str, Any]]]]:
+def ranks(
+    on_two_ranks: Callable[..., None], tmp_path_factory: pytest.TempPathFactory
+) -> tuple[dict[str, torch.Tensor], list[list[dict[str, Any]]]]:
     """The same step on two ranks, with all classes and with half of them."""
     folder = tmp_path_factory.mktemp("ranks")
     generator = torch.Generator().manual_seed(8)
@@ -193,16 +193,7 @@ def ranks(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, torch.Ten
     whole = {f"head.{key}": value for key, value in alone().state_dict().items()}
     torch.save((x, label, weight, whole), folder / "case.pt")
     (folder / "worker.py").write_text(WORKER)
-    command = [sys.executable, "-P", str(folder / "worker.py"), str(folder)]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    processes = [subprocess.Popen([*command, str(r)], env=environment, stderr=subprocess.PIPE) for r in range(2)]
-    try:
-        for process in processes:
-            _, error = process.communicate(timeout=600)
-            assert process.returncode == 0, error.decode()
-    finally:
-        for process in processes:
-            process.kill()
+    on_two_ranks(folder / "worker.py", folder)
     case = {"x": x, "label": label, "weight": weight, "centres": whole["head.centres"]}
     return case, [torch.load(folder / f"rank{r}.pt") for r in range(2)]
 
