@@ -68,10 +68,10 @@ def similarity_matrix(thumbnails: Sequence[Picture], cosines: Floats, cell: int 
     return np.asarray(sheet)
 
 
-def encode(image: Picture, format: str = "PNG") -> bytes:
-    """``(H, W, 3) uint8`` RGB as the bytes of a PNG or JPEG file."""
+def encode(image: Picture, format: str = "PNG", *, quality: int = 88, compress_level: int = -1) -> bytes:
+    """``(H, W, 3) uint8`` RGB as the bytes of a PNG or JPEG file; JPEG has a ``quality``, PNG a ``compress_level``."""
     buffer = io.BytesIO()
-    Image.fromarray(image).save(buffer, format, quality=88)
+    Image.fromarray(image).save(buffer, format, quality=quality, compress_level=compress_level)
     return buffer.getvalue()
 
 

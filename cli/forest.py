@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from .output import PATH, as_json, console, print_json, threads
+from .output import PATH, as_json, console, show_facts, threads
 from .progress import training_bar
 
 
@@ -77,10 +77,7 @@ def forest(
         "forest": str(out / "forest.npz"),
         "onnx": str(out / "forest.onnx"),
     }
-    if as_json:
-        print_json(facts)
-    else:
-        click.echo("\n".join(f"{name}: {value}" for name, value in facts.items()))
+    show_facts(facts, as_json)
 
 
 COMMANDS = (forest,)

@@ -102,6 +102,14 @@ def read_gate(text: str | None, figures: Sequence[str] | None = None) -> tuple[C
         raise click.BadParameter(str(e), param_hint="--gate") from e
 
 
+def show_facts(facts: Mapping[str, Any], as_json: bool) -> None:
+    """Print facts as lines ``name: value``, without those that are None, or all of them as JSON."""
+    if as_json:
+        print_json(facts)
+    else:
+        click.echo("\n".join(f"{name}: {value}" for name, value in facts.items() if value is not None))
+
+
 def show(title: str, columns: Sequence[Column], rows: Sequence[Mapping[str, Any]], as_json: bool) -> None:
     """Print rows as a table of the named columns, or with everything in them as JSON."""
     if as_json:

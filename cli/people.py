@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from .output import PATH, as_json, console, print_json, threads
+from .output import PATH, as_json, console, show_facts, threads
 from .progress import progress_bar
 
 
@@ -72,10 +72,7 @@ def people(
         "made_now": made.made,
         f"{pictures}_per_second": round(made.made / made.seconds, 2) if made.made else None,
     }
-    if as_json:
-        print_json(facts)
-    else:
-        click.echo("\n".join(f"{name}: {value}" for name, value in facts.items() if value is not None))
+    show_facts(facts, as_json)
 
 
 COMMANDS = (people,)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from .output import FILE, PATH, InOrder, as_json, console, print_json, show
+from .output import FILE, PATH, InOrder, as_json, console, print_json, show, show_facts
 
 _network = click.option("--name", default="mos_xs", show_default=True, help="The network that checkpoints are of.")
 _store = click.argument("scenes", type=PATH)
@@ -107,10 +107,7 @@ def files(scenes: Path, out: Path, as_json: bool) -> None:
 
     with console().status(f"writing {out.name}"):
         told = write_parts(SceneStore(scenes), out)
-    if as_json:
-        print_json(told)
-        return
-    click.echo("\n".join(f"{name}: {count}" for name, count in told.items()))
+    show_facts(told, as_json)
 
 
 COMMANDS = (scenes,)

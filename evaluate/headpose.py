@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -193,13 +194,14 @@ def evaluate_pose(
 def _estimate(detector: Detector, picture: PosedPicture) -> Floats:
     """``(3, 3)``, NaN where the face was not found."""
     faces = detector.detect(load_image(picture.path))
-    best = _same(faces, picture.box)
+    best = same_face(faces, picture.box)
     if best is None or best.rotation is None:
         return np.full((3, 3), np.nan)
     return best.rotation.astype(np.float64)
 
 
-def _same(faces: Sequence[DetectedFace], box: Floats) -> DetectedFace | None:
+def same_face(faces: Sequence[DetectedFace], box: NDArray[np.floating[Any]]) -> DetectedFace | None:
+    """The face whose box overlaps another (4,) xyxy most; None if that is less than ``SAME_FACE``."""
     if not faces:
         return None
     overlaps = iou(np.stack([face.box for face in faces]), box[None])[:, 0]
@@ -213,8 +215,7 @@ def pose_errors(angles_deg: Floats, rotations: Floats) -> tuple[PoseError, ...]:
         angles_deg: (n, 3) annotated yaw, pitch, roll.
         rotations: (n, 3, 3) estimated; NaN where the face was not found.
     """
-    difference = euler_angles(rotations) - angles_deg
-    around = np.abs((difference + 180) % 360 - 180)
+    around = apart_deg(euler_angles(rotations), angles_deg)
     geodesic = geodesic_deg(rotation_of(angles_deg), rotations)
     yaw = np.abs(angles_deg[:, 0])
     groups = [("all", np.ones(len(yaw), bool))]
@@ -223,11 +224,30 @@ def pose_errors(angles_deg: Floats, rotations: Floats) -> tuple[PoseError, ...]:
 
 
 def _error(group: str, around: Floats, geodesic: Floats) -> PoseError:
+    return PoseError(group, len(around), int((~np.isnan(geodesic)).sum()), *mean_errors(around, geodesic))
+
+
+def apart_deg(a: Floats, b: Floats) -> Floats:
+    """How far angles in degrees are apart, the smaller way around the circle."""
+    apart: Floats = np.abs((a - b + 180) % 360 - 180)
+    return apart
+
+
+def mean_errors(around: Floats, geodesic: Floats) -> tuple[float, float, float, float, float]:
+    """Means over the heads that have both poses.
+
+    Args:
+        around: (n, 3) how far yaw, pitch and roll are apart.
+        geodesic: (n,) the angle between the two rotations; NaN where one is unknown.
+
+    Returns:
+        Of yaw, pitch, roll, of the three, and of the angle; NaN if there is none.
+    """
     detected = ~np.isnan(geodesic)
     means = around[detected].mean(axis=0) if detected.any() else np.full(3, np.nan)
     angle = float(geodesic[detected].mean()) if detected.any() else float("nan")
     yaw, pitch, roll = map(float, means)
-    return PoseError(group, len(around), int(detected.sum()), yaw, pitch, roll, float(means.mean()), angle)
+    return yaw, pitch, roll, float(means.mean()), angle
 
 
 def rotation_of(angles_deg: Floats) -> Floats:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from ..contract import ARCFACE_TEMPLATE
 from ..errors import InvalidGeometry
 from .images import check_image
-from .preprocess import check_size
+from .preprocess import blank, check_size
 from .resample import MAX_BOX, UNITS, box_mean, sample
 
 __all__ = ["align_face", "estimate_similarity"]
@@ -95,7 +95,7 @@ def align_face(
     half = _ONE // 2 - 32640 * k
     rows, columns = _Grid(-B, A, Y0 + half, UNITS * k), _Grid(A, B, X0 + half, UNITS * k)
     (top, bottom), (left, right) = rows.reach(h, w, -(-height // k)), columns.reach(h, w, -(-width // k))
-    crop = np.zeros((3, h, w), np.uint8).transpose(1, 2, 0) if planes else np.zeros((h, w, 3), np.uint8)
+    crop = blank(h, w, planes)
     if top < bottom and left < right:
         region = box_mean(image[top * k : bottom * k, left * k : right * k], k)
         sample(region, rows.positions(h, w, top), columns.positions(h, w, left), out=crop.reshape(-1, 3))

@@ -47,7 +47,7 @@ def letterbox(
     p, q = (h, height) if h * width <= w * height else (w, width)
     k = min(max(q // p, 1), MAX_BOX)
     rows, columns = (max(1, (2 * n * p + q) // (2 * q)) for n in (height, width))
-    canvas = np.zeros((3, h, w), np.uint8).transpose(1, 2, 0) if planes else np.zeros((h, w, 3), np.uint8)
+    canvas = blank(h, w, planes)
     filled = canvas[:rows, :columns]
     if q != p * k:
         stretch(box_mean(image, k), _positions(rows, q, p * k), _positions(columns, q, p * k), out=filled)
@@ -61,6 +61,11 @@ def letterbox(
 def _positions(count: int, q: int, pk: int) -> NDArray[np.int64]:
     odd = 2 * np.arange(count, dtype=np.int64) + 1
     return (UNITS * (odd * q - pk) + pk) // (2 * pk)
+
+
+def blank(h: int, w: int, planes: bool) -> NDArray[np.uint8]:
+    """``(h, w, 3) uint8`` zeros; with ``planes`` each colour lies together in memory."""
+    return np.zeros((3, h, w), np.uint8).transpose(1, 2, 0) if planes else np.zeros((h, w, 3), np.uint8)
 
 
 def check_size(size: tuple[int, int]) -> tuple[int, int]:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import io
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
+from ..draw import encode
 from ..errors import InvalidGeometry
 from ..runtime.align import align_face
 from ..runtime.detector import DetectedFace, Detector
@@ -33,7 +32,7 @@ def crop_of(picture: NDArray[np.uint8], detector: Detector) -> Kept | None:
         crop = align_face(picture, faces[0].landmarks) if faces else None
     except InvalidGeometry:
         return None
-    return None if crop is None else Kept(_encoded(crop, format="png", compress_level=3), [])
+    return None if crop is None else Kept(encode(crop, compress_level=3), [])
 
 
 def whole_of(picture: NDArray[np.uint8], detector: Detector) -> Kept | None:
@@ -42,7 +41,7 @@ def whole_of(picture: NDArray[np.uint8], detector: Detector) -> Kept | None:
     A face that the detector is in doubt about, often half a second person at the edge, is neither to be found nor
     wrong to find.
     """
-    encoded = _encoded(picture, format="jpeg", quality=92)
+    encoded = encode(picture, "JPEG", quality=92)
     faces = detector.detect(load_image(encoded), score_threshold=FOUND)  # in what is stored, so that anyone can check
     if not faces or faces[0].score < SURE:
         return None
@@ -54,9 +53,3 @@ def _annotation(face: DetectedFace) -> Face:
     left, top, right, bottom = face.box.astype(float)
     box = np.round([left, top, right - left, bottom - top], 2).tolist()
     return Face(tuple(box), face.score < SURE, face.landmarks.astype(float).round(2).tolist())
-
-
-def _encoded(picture: NDArray[np.uint8], **options: Any) -> bytes:
-    file = io.BytesIO()
-    Image.fromarray(picture).save(file, **options)
-    return file.getvalue()

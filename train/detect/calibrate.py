@@ -20,7 +20,7 @@ from ...evaluate.detection.searched import Search
 from ...models import reparameterize, save_weights
 from ...models.mos import Head, Mos
 from ...models.repvgg import kernel_of
-from .judge import Progress, matching_of, search_held_out, unseen
+from .judge import Progress, find_held_out, matching_of, search_of, unseen
 from .report import detector_of, on_torch
 from .scenes import SceneStore
 
@@ -55,10 +55,10 @@ def calibrated(weights: Path, name: str, store: SceneStore, out: Path, progress:
     network = detector_of(weights, name)
     deployed = reparameterize(network)
     assert isinstance(deployed, Mos)
-    found = search_held_out(on_torch(deployed), store, progress)
+    found = find_held_out(on_torch(deployed), store, progress)
     if not found:
         raise InvalidData("no scene with boxes is held out, so there is nothing to calibrate on; label more pictures")
-    score = balanced_score([search for _, search in found])
+    score = balanced_score([search_of(one, faces) for one, faces in found])
     shift_scores(network, score)
     save_weights(network, out)
     return score

@@ -19,14 +19,17 @@ from ...evaluate.detection.matching import Matching, match
 from ...evaluate.detection.precision import AveragePrecision, all_points
 from ...evaluate.detection.protocol import LOWEST
 from ...evaluate.detection.searched import Search
-from ...runtime.boxes import iou
+from ...evaluate.headpose import apart_deg, mean_errors, same_face
 from ...runtime.detector import DetectedFace
 from ...runtime.pose import euler_angles, geodesic_deg
 from .holdout import held_out
-from .judge_pose import ANY, SAME_FACE, Find, Poses, judge_poses
+from .judge_pose import ANY, Poses, judge_poses
 from .scenes import Scene
 from .sources import PORTRAITS
 from .tilt import turn
+
+#: Finds the faces of a picture that score at least so much, best first.
+Find = Callable[[NDArray[np.uint8], float], Sequence[DetectedFace]]
 
 SIZE, SMALLEST = 320, 12.0
 #: Scores at which recall and precision are told.
@@ -87,7 +90,8 @@ def unseen(done: int, total: int) -> None:
 def judge(find: Find, scenes: Iterable[Scene], progress: Progress = unseen) -> Judgement:
     """Judge a detector on the held-out scenes among these; scenes of training are passed over."""
     held = [scene for scene in scenes if held_out(scene.name)]
-    searches = search_held_out(find, held, progress)
+    photographs = find_held_out(find, held, progress)
+    searches = [(one.source, search_of(one, faces)) for one, faces in photographs]
     sources = ["all", *sorted({source for source, _ in searches})]
     precisions = tuple(_precision(name, [s for source, s in searches if name in ("all", source)]) for name in sources)
     everywhere = [search for _, search in searches]
@@ -95,17 +99,19 @@ def judge(find: Find, scenes: Iterable[Scene], progress: Progress = unseen) -> J
     operations = tuple(operation(everywhere, matchings, threshold) for threshold in THRESHOLDS)
     marked = [one for one in held if one.source == PORTRAITS]
     portraits = tuple(_portraits(find, marked, angle) for angle in TURNED_DEG)
-    return Judgement(precisions, operations, portraits, judge_poses(find, held))
+    return Judgement(precisions, operations, portraits, judge_poses(photographs))
 
 
-def search_held_out(find: Find, scenes: Iterable[Scene], progress: Progress = unseen) -> list[tuple[str, Search]]:
-    """The source of each held-out scene with boxes marked by hand, and what was found in it."""
+def find_held_out(
+    find: Find, scenes: Iterable[Scene], progress: Progress = unseen
+) -> list[tuple[Scene, Sequence[DetectedFace]]]:
+    """Each held-out scene with boxes marked by hand, and what was found in it, down to the lowest score."""
     held = [one for one in scenes if held_out(one.name) and one.source != PORTRAITS]
-    searches = []
+    found = []
     for count, one in enumerate(held, 1):
-        searches.append((one.source, _search(find, one)))
+        found.append((one, find(one.image, LOWEST)))
         progress(count, len(held))
-    return searches
+    return found
 
 
 def _precision(name: str, searches: Sequence[Search]) -> AveragePrecision:
@@ -128,9 +134,9 @@ def _scale(one: Scene) -> float:
     return SIZE / max(one.image.shape[:2])
 
 
-def _search(find: Find, one: Scene) -> Search:
+def search_of(one: Scene, faces: Sequence[DetectedFace]) -> Search:
+    """What was found in a scene, for the protocol of detection."""
     picture = AnnotatedPicture(one.name, Path(one.name), one.boxes.astype(np.float64), ~counted(one))
-    faces = find(one.image, LOWEST)
     return Search(
         picture,
         np.array([face.box for face in faces], np.float64).reshape(-1, 4),
@@ -140,17 +146,9 @@ def _search(find: Find, one: Scene) -> Search:
     )
 
 
-def _best(find: Find, one: Scene) -> DetectedFace | None:
-    faces = find(one.image, ANY)
-    if not faces:
-        return None
-    overlaps = iou(np.stack([face.box for face in faces]), one.boxes[:1])[:, 0]
-    return faces[int(overlaps.argmax())] if overlaps.max() >= SAME_FACE else None
-
-
 def _portraits(find: Find, upright: Sequence[Scene], angle: float) -> Portraits:
     shown = [turn(one, way * angle) for one in upright for way in (1, -1)] if angle else upright
-    found = [(one, _best(find, one)) for one in shown]
+    found = [(one, same_face(find(one.image, ANY), one.boxes[0])) for one in shown]
     pairs = [(one, face) for one, face in found if face is not None]
     if not pairs:
         return Portraits(angle, len(found), 0, *[float("nan")] * 7)
@@ -159,18 +157,8 @@ def _portraits(find: Find, upright: Sequence[Scene], angle: float) -> Portraits:
     eyes = np.linalg.norm(marked[:, 0] - marked[:, 1], axis=1)
     nme = np.linalg.norm(points - marked, axis=2).mean(axis=1) / eyes
     mean, median = float(nme.mean()), float(np.median(nme))
-    return Portraits(angle, len(found), len(pairs), mean, median, *_pose_errors(pairs))
-
-
-def _pose_errors(pairs: Sequence[tuple[Scene, DetectedFace]]) -> tuple[float, float, float, float, float]:
-    """Over those whose pose is known and told: part of a face that was turned may be outside the picture."""
-    both = [(one.rotations[0], face.rotation) for one, face in pairs if face.rotation is not None]
-    known, told = np.array(both, np.float64).reshape(-1, 2, 3, 3).swapaxes(0, 1)
-    there = np.isfinite(known).all(axis=(1, 2))
-    if not there.any():
-        nan = float("nan")
-        return nan, nan, nan, nan, nan
-    known, told = known[there], told[there]
-    apart = np.abs((euler_angles(told) - euler_angles(known) + 180) % 360 - 180).mean(axis=0)
-    yaw, pitch, roll = map(float, apart)
-    return yaw, pitch, roll, float(apart.mean()), float(geodesic_deg(told, known).mean())
+    unknown = np.full((3, 3), np.nan)
+    known = np.stack([one.rotations[0] for one, _ in pairs]).astype(np.float64)  # NaN if too little was left in sight
+    told = np.stack([unknown if face.rotation is None else face.rotation for _, face in pairs]).astype(np.float64)
+    errors = mean_errors(apart_deg(euler_angles(told), euler_angles(known)), geodesic_deg(told, known))
+    return Portraits(angle, len(found), len(pairs), mean, median, *errors)

@@ -18,8 +18,7 @@ from ...report import Column, Row
 from ...runtime.boxes import nms
 from ...runtime.detector import DetectedFace, Detector
 from ...runtime.preprocess import letterbox, to_source
-from .judge import SIZE, Judgement
-from .judge_pose import Find
+from .judge import SIZE, Find, Judgement
 
 Image = NDArray[np.uint8]
 

@@ -11,7 +11,7 @@ from pocketface.evaluate.detection import open_detection_set
 from pocketface.runtime.images import load_image
 from pocketface.train.detect.heldout import write_parts
 from pocketface.train.detect.holdout import held_out
-from pocketface.train.detect.judge import search_held_out
+from pocketface.train.detect.judge import find_held_out, search_of
 from pocketface.train.detect.scenes import Scene, scene
 
 
@@ -27,10 +27,10 @@ def scenes() -> list[Scene]:
 def test_what_is_held_out_counts_as_in_the_report_of_training(scenes: list[Scene], tmp_path: Path) -> None:
     told = write_parts(scenes, tmp_path)
     found = open_detection_set(tmp_path / "held_out" / "faces.json")
-    expected = search_held_out(lambda image, lowest: [], scenes)
+    expected = [search_of(*one) for one in find_held_out(lambda image, lowest: [], scenes)]
     assert told["held-out pictures"] == len(found.pictures) == len(expected) > 0
     assert told["faces to be found"] == found.faces == len(expected)
-    for picture, (_, search) in zip(found.pictures, expected, strict=True):
+    for picture, search in zip(found.pictures, expected, strict=True):
         np.testing.assert_array_equal(picture.boxes, search.picture.boxes)
         np.testing.assert_array_equal(picture.ignore, search.picture.ignore)
         original = next(one.image for one in scenes if one.name == search.picture.name)
