@@ -18,7 +18,6 @@ from pocketface.cli import cli
 from pocketface.errors import InvalidData, OutputError, UnsupportedModel
 from pocketface.evaluate.data.opening import open_images
 from pocketface.evaluate.faces import bundled_portraits
-from pocketface.export import build_model, export_model
 from pocketface.runtime.align import align_face
 from pocketface.runtime.detector import Detector
 from pocketface.train.crops import pack_crops
@@ -44,10 +43,8 @@ class Album:
 
 
 @pytest.fixture(scope="module")
-def detector(tmp_path_factory):
-    """The bundled one."""
-    made = export_model(build_model("mos_xs"), tmp_path_factory.mktemp("trained"), formats=["onnx"])
-    return Detector(next(iter(made)).artifact, threads=1)
+def detector(bundled_exports):
+    return Detector(bundled_exports["mos_xs", "onnx", "float32"].artifact, threads=1)
 
 
 def contents(folder: Path) -> dict[str, bytes]:
